@@ -1,0 +1,2 @@
+//! Checks, benches and generated documents of this workspace.
+fn main() {}
