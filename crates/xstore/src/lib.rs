@@ -1,1 +1,9 @@
-//! See `ARCHITECTURE.md`.
+//! Split storage: every write is split over n backends, every read is verified, any k are enough.
+
+pub mod backend;
+pub mod placement;
+
+pub use backend::{
+    BackendError, BackendErrorKind, Capabilities, ListPage, ObjectKey, ObjectMeta, Put,
+    StorageBackend,
+};
