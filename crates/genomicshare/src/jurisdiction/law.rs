@@ -114,7 +114,7 @@ impl LawTable {
     /// Reads tables that replace the built-in ones.
     ///
     /// # Errors
-    /// [`Error::Config`] with the table and line of every problem: not UTF-8, longer than 4 MiB, a
+    /// [`Error::Config`] with the table and line of every problem: not UTF-8, longer than 1 MiB, a
     /// wrong heading or number of columns, an unknown code, place or status, a row that stands
     /// twice.
     pub fn from_tsv(files: LawTableFiles<'_>) -> Result<Self, Error> {

@@ -5,7 +5,7 @@
 use crate::error::{ConfigProblem, ConfigReason};
 
 /// The longest table accepted, in bytes.
-const TABLE_LEN_BYTES_MAX: usize = 4 * 1024 * 1024;
+const TABLE_LEN_BYTES_MAX: usize = 1024 * 1024;
 
 /// A table that was cut into rows, each with exactly `COLUMNS` fields.
 pub(super) struct Table<'a, const COLUMNS: usize> {
