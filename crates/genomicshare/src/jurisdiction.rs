@@ -4,6 +4,7 @@
 //! one regulation, so two shares in `DE` and `FR` are two shares in one zone, `EEA`.
 
 mod law;
+mod read;
 mod tsv;
 
 use std::fmt;

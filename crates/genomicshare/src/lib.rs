@@ -2,7 +2,7 @@
 //!
 //! This crate joins storage, formats, consent and law. What it decides, it decides before any
 //! random byte is drawn: a file is split only against an [`Authorization`], and an `Authorization`
-//! is made only by [`authorize`] from a consent record that covers every target.
+//! is made only by [`authorize()`] from a consent record that covers every target.
 //!
 //! It is not legal advice and does not make anybody comply with anything. Consent records of five
 //! or six fields carry no signature: that they are true is [asserted by the operator](Assurance).
