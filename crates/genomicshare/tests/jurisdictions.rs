@@ -138,13 +138,16 @@ fn every_concern_of_28_cfr_202_is_prohibited() {
 fn tables_can_be_replaced() {
     let law = read(
         &format!("# reviewed 2027-01-02\n{LAWS}DE\tGermany\tX\t\t\r\n"),
-        &format!("{TRANSFERS}FIVE\t*\tnotify\tb\t\n"),
+        &format!("{TRANSFERS}FIVE\t*\tnotify\tb\t\nUS\tJP\tconditional\tb\t\n"),
         &format!("# reviewed 2026-12-31; ours\n{ZONES}FIVE\tUS\t\nFIVE\tGB\t\n"),
     )
     .expect("valid");
     assert_eq!(law.zone_of(code("US")), law.zone_of(code("GB")));
     assert_eq!(law.zone_of(code("DE")).as_str(), "DE");
     assert_eq!(law.transfer_rules(code("US-IL"), code("DE")).count(), 1);
+    // A rule of one country holds for its subdivisions, not for the others of its zone.
+    assert_eq!(law.transfer_rules(code("US-IL"), code("JP")).count(), 2);
+    assert_eq!(law.transfer_rules(code("GB"), code("JP")).count(), 1);
     assert_eq!(law.law_of(code("FR")), None);
     assert_eq!(law.reviewed_on(), None, "one table states no date");
 }
