@@ -154,6 +154,15 @@ fn doubled_codes_and_doubled_places() {
 }
 
 #[test]
+fn one_bucket_under_two_queries_is_one_place() {
+    let text = file(
+        "2",
+        &[("DE", "s3://b/p?region=eu-central-1"), ("CA", "s3://b/p")],
+    );
+    refused_with(&text, "is the same place as the endpoint of DE");
+}
+
+#[test]
 fn codes_that_are_none_are_named_with_what_was_meant() {
     refused_with(
         &file("2", &[("XX", "./a"), ("CA", "./b")]),
