@@ -30,24 +30,25 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
     run_all(workspace, seconds)
 }
 
-/// The longest search of the full CI run, in seconds per target.
+/// As in the full CI run.
 pub(crate) fn run_in_ci(workspace: &Workspace) -> Result<()> {
     run_all(workspace, DEFAULT_SECONDS)
 }
 
 fn run_all(workspace: &Workspace, seconds: u64) -> Result<()> {
     let search = Search::open(workspace)?;
+    let mut table = format!("{:<28} {:<8} control\n", "target", "planted");
     let mut failed = Vec::new();
-    println!("{:<28} {:<8} control", "target", "planted");
     for target in search.fuzzer.targets()? {
         let planted = search.fuzz(&target, true, seconds)?;
         let control = search.fuzz(&target, false, CONTROL_SECONDS)?;
         let (found, quiet) = verdict(planted, control);
-        println!("{target:<28} {found:<8} {quiet}");
+        table += &format!("{target:<28} {found:<8} {quiet}\n");
         if (planted, control) != (Outcome::Panicked, Outcome::Quiet) {
             failed.push(target);
         }
     }
+    print!("{table}");
     if !failed.is_empty() {
         bail!("planted: {}", failed.join(", "));
     }
@@ -66,7 +67,7 @@ fn verdict(planted: Outcome, control: Outcome) -> (&'static str, &'static str) {
     (found, quiet)
 }
 
-/// Builds and corpora of this command, apart from those of everyday fuzzing.
+/// Build, corpora and findings of this command, apart from those of everyday fuzzing.
 #[derive(Debug)]
 struct Search {
     fuzzer: Fuzzer,
@@ -83,21 +84,22 @@ impl Search {
 
     /// Fuzzes `target` from its seeds, with the planted defects compiled in or not.
     fn fuzz(&self, target: &str, planted: bool, seconds: u64) -> Result<Outcome> {
-        let build = if planted { "with" } else { "without" };
-        let target_dir = format!("--target-dir={}", self.folder.join(build).display());
-        let mut options = vec![target_dir.as_str()];
-        if planted {
-            options.push("--features=planted");
-        }
+        // The build without defects is that of everyday fuzzing.
+        let target_dir = format!("--target-dir={}", self.folder.join("target").display());
+        let options: &[&str] = if planted {
+            &["--features=planted", &target_dir]
+        } else {
+            &[]
+        };
         let mut compile = self.fuzzer.tool(["build", "--sanitizer=none"]);
-        process::run(compile.args(&options).arg(target))?;
+        process::run(compile.args(options).arg(target))?;
 
         let corpus = self.folder.join("corpus").join(target);
         if corpus.exists() {
             fs::remove_dir_all(&corpus).with_context(|| format!("{}", corpus.display()))?;
         }
         self.fuzzer.sow(target, &corpus)?;
-        let mut command = self.fuzzer.fuzz(target, &options, &corpus, seconds);
+        let mut command = self.fuzzer.fuzz(target, options, &corpus, seconds);
         command.arg(self.artifacts(target)?);
         let name = process::line(&command);
         let mut log = String::new();

@@ -1,6 +1,7 @@
 //! Kills of `xgene get`: the output is there whole, or it is not there.
 
 use std::fs;
+use std::process::Stdio;
 
 use anyhow::Result;
 
@@ -84,7 +85,7 @@ impl Gets {
     fn get_again(&self, setup: &Setup, report: &mut Report) -> Result<()> {
         let output = self.trial.path(OUTPUT);
         let mut command = self.trial.get(&self.trial.path(MANIFEST), &output);
-        if let Err(error) = process::run(command.arg("--quiet")) {
+        if let Err(error) = process::run(command.stdout(Stdio::null())) {
             println!("{error:#}");
             report.damaged(Damage::Stuck, 1);
             return Ok(());

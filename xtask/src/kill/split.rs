@@ -5,6 +5,7 @@
 //! remainder belongs to none.
 
 use std::fs;
+use std::process::Stdio;
 
 use anyhow::{Result, bail};
 
@@ -98,7 +99,7 @@ fn judge_first(
 /// The run after the kill, which also clears up behind it; false when it failed.
 fn split_again(setup: &Setup, trial: &Trial, report: &mut Report) -> Result<bool> {
     let mut command = trial.split(&setup.payload.file, &trial.path(AGAIN));
-    if let Err(error) = process::run(command.arg("--quiet")) {
+    if let Err(error) = process::run(command.stdout(Stdio::null())) {
         println!("{error:#}");
         report.damaged(Damage::Stuck, 1);
         return Ok(false);
@@ -117,7 +118,7 @@ fn read_back(
 ) -> Result<()> {
     let output = trial.path("restored");
     let mut command = trial.get(&trial.path(manifest), &output);
-    if let Err(error) = process::run(command.arg("--quiet")) {
+    if let Err(error) = process::run(command.stdout(Stdio::null())) {
         println!("{error:#}");
         report.damaged(otherwise, 1);
         return Ok(());
