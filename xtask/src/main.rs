@@ -1,2 +1,70 @@
-//! Checks, benches and generated documents of this workspace.
-fn main() {}
+//! Checks, benches and generated documents of this workspace, run as `cargo xtask`.
+//!
+//! What CI does is exactly `cargo xtask ci`, so that a developer can do the same at a desk. Tools that
+//! a step needs are installed on demand below the target folder; nothing global is changed.
+
+mod args;
+mod bench;
+mod ci;
+mod codes;
+mod fuzz;
+mod kill;
+mod layers;
+mod pattern;
+mod planted;
+mod process;
+mod random;
+mod size;
+mod tools;
+mod trial;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::args::Args;
+use crate::workspace::Workspace;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  ci [--full]                           every check; --full adds planted, kill and bench
+  layers                                crates depend downwards only
+  codes [--check]                       write docs/errors.md; --check only compares
+  fuzz [--seconds N] [TARGET]           fuzz every target, 20 s each unless told
+  planted [--seconds N]                 every fuzz target must find its planted bug, 120 s each
+  kill [--count N] [--size BYTES] [--seed N]
+                                        stop `xgene` at random moments: 200 times, 8MiB
+  bench floors|ours|peers               the benches of benches/
+  bench memory [--size BYTES]           peak memory of split and get of a stream: 10GB
+
+BYTES takes a unit: kB, MB, GB (powers of 1000) or KiB, MiB, GiB (powers of 1024).";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
+    let mut args = Args::new(arguments);
+    let Some(command) = args.positional() else {
+        bail!("no command\n\n{USAGE}");
+    };
+    let workspace = Workspace::load()?;
+    match command.as_str() {
+        "ci" => ci::run(&workspace, args),
+        "layers" => layers::run(&workspace, args),
+        "codes" => codes::run(&workspace, args),
+        "fuzz" => fuzz::run(&workspace, args),
+        "planted" => planted::run(&workspace, args),
+        "kill" => kill::run(&workspace, args),
+        "bench" => bench::run(&workspace, args),
+        other => bail!("no command {other:?}\n\n{USAGE}"),
+    }
+}

@@ -1,0 +1,50 @@
+//! `cargo xtask bench`: figures for the documents. Timing never fails anything; memory may.
+
+mod memory;
+
+use anyhow::{Context, Result, bail};
+
+use crate::args::Args;
+use crate::process;
+use crate::size::Size;
+use crate::workspace::Workspace;
+
+/// Parts of `benches/`, a workspace of its own so that its peers stay out of our builds.
+const PARTS: [&str; 3] = ["floors", "ours", "peers"];
+
+/// About a tenth of a whole genome, and 40 times the memory allowed.
+const MEMORY_SIZE: Size = Size(10_000_000_000);
+
+pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
+    let size = args.value("--size")?;
+    let which = args
+        .positional()
+        .context("bench floors, ours, peers or memory")?;
+    args.finish()?;
+    match (which.as_str(), size) {
+        ("memory", size) => memory::run(workspace, size.unwrap_or(MEMORY_SIZE)),
+        (part, None) if PARTS.contains(&part) => run_part(workspace, part),
+        (part, Some(_)) if PARTS.contains(&part) => bail!("--size is for bench memory"),
+        (other, _) => bail!("no bench {other:?}: floors, ours, peers or memory"),
+    }
+}
+
+/// All benches, one after the other.
+pub(crate) fn run_all(workspace: &Workspace) -> Result<()> {
+    for part in PARTS {
+        run_part(workspace, part)?;
+    }
+    memory::run(workspace, MEMORY_SIZE)
+}
+
+fn run_part(workspace: &Workspace, part: &str) -> Result<()> {
+    let args = [
+        "run",
+        "--release",
+        "--manifest-path",
+        "benches/Cargo.toml",
+        "--",
+        part,
+    ];
+    process::run(&mut process::cargo(workspace, args))
+}

@@ -1,0 +1,76 @@
+//! `cargo xtask ci`: every check, in the order in which failures are cheapest to find.
+//!
+//! The first failure stops the run and names its command line. The last line counts the tests.
+
+mod features;
+mod test_run;
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::args::Args;
+use crate::tools::CARGO_DENY;
+use crate::workspace::Workspace;
+use crate::{bench, codes, fuzz, kill, layers, planted, process};
+
+pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
+    let full = args.switch("--full");
+    args.finish()?;
+    step("format", || cargo(workspace, &["fmt", "--all", "--check"]))?;
+    step("lints", || cargo(workspace, &CLIPPY))?;
+    let counts = step("tests", || test_run::run(workspace))?;
+    step("documentation", || documentation(workspace))?;
+    step("features", || features::run(workspace))?;
+    step("layers", || layers::run(workspace, Args::new([])))?;
+    step("error table", || codes::check(workspace))?;
+    step("dependencies", || dependencies(workspace))?;
+    step("fuzz", || fuzz::run_all(workspace, fuzz::DEFAULT_SECONDS))?;
+    if full {
+        step("planted", || planted::run_in_ci(workspace))?;
+        step("kill", || kill::run(workspace, Args::new([])))?;
+        step("bench", || bench::run_all(workspace))?;
+    }
+    println!("{counts}");
+    Ok(())
+}
+
+const CLIPPY: [&str; 7] = [
+    "clippy",
+    "--workspace",
+    "--all-targets",
+    "--all-features",
+    "--",
+    "-D",
+    "warnings",
+];
+
+/// Runs one check between a header and its duration.
+fn step<T>(name: &'static str, check: impl FnOnce() -> Result<T>) -> Result<T> {
+    println!("== {name}");
+    let start = Instant::now();
+    let result = check().context(name)?;
+    println!("== {name}: ok, {:.1} s\n", start.elapsed().as_secs_f64());
+    Ok(result)
+}
+
+fn cargo(workspace: &Workspace, args: &[&str]) -> Result<()> {
+    process::run(&mut process::cargo(workspace, args))
+}
+
+fn documentation(workspace: &Workspace) -> Result<()> {
+    let mut command = process::cargo(workspace, ["doc", "--workspace", "--no-deps"]);
+    process::run(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Licences, bans and sources of everything in the lock file; it wants all of it on disk.
+fn dependencies(workspace: &Workspace) -> Result<()> {
+    cargo(workspace, &["fetch", "--locked"])?;
+    let tool = CARGO_DENY.ensure(workspace)?;
+    let mut command = std::process::Command::new(tool);
+    command
+        .args(["--offline", "check", "bans", "licenses", "sources"])
+        .current_dir(workspace.root())
+        .stdin(std::process::Stdio::null());
+    process::run(&mut command)
+}
