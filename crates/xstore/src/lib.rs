@@ -1,6 +1,7 @@
 //! Split storage: every write is split over n backends, every read is verified, any k are enough.
 
 pub mod backend;
+pub mod memory;
 pub mod placement;
 
 pub use backend::{
