@@ -3,6 +3,8 @@
 pub mod backend;
 pub mod memory;
 pub mod placement;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use backend::{
     BackendError, BackendErrorKind, Capabilities, ListPage, ObjectKey, ObjectMeta, Put,
