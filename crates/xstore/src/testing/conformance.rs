@@ -151,7 +151,12 @@ async fn read(backend: &dyn StorageBackend, key: &ObjectKey) -> Result<Bytes, Ba
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
+    use async_trait::async_trait;
+
     use super::*;
+    use crate::backend::{Capabilities, ListPage, ObjectMeta, Put};
     use crate::memory::MemoryBackend;
     use crate::testing::{Fault, FaultyBackend, Plan};
 
@@ -170,6 +175,56 @@ mod tests {
         let counts = plan.counts();
         assert!(counts.calls > 0 && counts.effects > 0);
         assert!(counts.written_bytes > 0 && counts.read_bytes > 0);
+    }
+
+    /// Looks first and writes then, as a careless backend does.
+    #[derive(Debug)]
+    struct CheckThenWrite(MemoryBackend);
+
+    #[async_trait]
+    impl StorageBackend for CheckThenWrite {
+        fn id(&self) -> &str {
+            self.0.id()
+        }
+
+        fn capabilities(&self) -> Capabilities {
+            self.0.capabilities()
+        }
+
+        async fn put_new(&self, key: &ObjectKey, bytes: Bytes) -> Result<Put, BackendError> {
+            if self.0.head(key).await.is_ok() {
+                return Ok(Put::AlreadyExists);
+            }
+            tokio::task::yield_now().await;
+            self.0.replace(key, bytes);
+            Ok(Put::Created)
+        }
+
+        async fn get_range(&self, key: &ObjectKey, r: Range<u64>) -> Result<Bytes, BackendError> {
+            self.0.get_range(key, r).await
+        }
+
+        async fn head(&self, key: &ObjectKey) -> Result<ObjectMeta, BackendError> {
+            self.0.head(key).await
+        }
+
+        async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<ListPage, BackendError> {
+            self.0.list(prefix, cursor).await
+        }
+
+        async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
+            self.0.delete(keys).await
+        }
+    }
+
+    /// One thread, so that every racer has looked before the first writes.
+    #[tokio::test]
+    async fn the_suite_notices_a_race_with_many_winners() {
+        let careless = CheckThenWrite(MemoryBackend::new("m"));
+        let backend: Arc<dyn StorageBackend> = Arc::new(careless);
+        objects_round_trip(backend.as_ref()).await.unwrap();
+        let violation = create_race_has_one_winner(&backend, 8).await.unwrap_err();
+        assert!(violation.to_string().contains("one winner"), "{violation}");
     }
 
     /// Each of these breaks a sentence, and the suite must notice.
