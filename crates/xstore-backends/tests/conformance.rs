@@ -1,8 +1,5 @@
 //! The contract of `StorageBackend`, run against every backend of this crate.
 
-use std::sync::Arc;
-
-use xstore::StorageBackend;
 use xstore::testing::conformance;
 use xstore_backends::connect;
 
@@ -17,7 +14,7 @@ async fn memory_conforms() {
 async fn fs_conforms() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file://{}", folder.path().display());
-    let backend: Arc<dyn StorageBackend> = connect("fs", &url).unwrap();
+    let backend = connect("fs", &url).unwrap();
     conformance::run_all(&backend).await.unwrap();
 
     let left = std::fs::read_dir(folder.path()).unwrap();

@@ -13,6 +13,9 @@ const OBJECT_SUFFIX: &str = ".obj";
 const CONTINUED_SUFFIX: &str = "+";
 
 /// The path of an object, relative to the root.
+///
+/// [`ObjectKey::try_new`] is the only parser of outside text in front of it: any text becomes a
+/// path through these two, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ObjectPath {

@@ -1,8 +1,6 @@
 //! `FsBackend` on media that are full or read-only: small file systems in memory, where the test
 //! may mount them (Linux, as root); elsewhere each test says that it is skipped.
 
-#![cfg(feature = "fs")]
-
 use std::path::Path;
 use std::process::Command;
 

@@ -1,15 +1,14 @@
-//! What `FsBackend` promises beyond the contract: links, modes, lost roots, leftovers of crashes.
-
-#![cfg(feature = "fs")]
+//! The folder and what others may do to it: links, modes, lost roots, leftovers of crashes.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 use xstore::{BackendError, BackendErrorKind, ObjectKey, Put, StorageBackend};
 use xstore_backends::fs::{FsBackend, ObjectPath};
 
@@ -209,14 +208,38 @@ async fn names_of_others_are_passed_over() {
     assert!(folder.path().join("a/notes").exists());
 }
 
-/// Folders planted deeper than any key reaches do not lead the walk astray.
+/// A tree planted deeper than any key reaches does not lead the walk astray.
 #[tokio::test]
 async fn folders_deeper_than_any_key_are_not_walked() {
     let (folder, backend) = fixture();
     let deep: PathBuf = std::iter::repeat_n("d", 400).collect();
-    fs::create_dir_all(folder.path().join(&deep)).unwrap();
-    fs::write(folder.path().join(&deep).join("x.obj"), "too deep").unwrap();
+    let deep = folder.path().join(deep);
+    fs::create_dir_all(&deep).unwrap();
+    // The walk would stop with an error here if it came this far.
+    symlink("nowhere", deep.join("x.obj")).unwrap();
     assert_eq!(backend.list("", None).await.unwrap().keys, []);
+}
+
+/// Each delete finds the folders empty now and then and removes them below somebody's put.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn puts_hold_while_deletes_remove_their_folders() {
+    let (folder, backend) = fixture();
+    let backend = Arc::new(backend);
+    let mut tasks = JoinSet::new();
+    for task in 0..4 {
+        let (backend, own) = (Arc::clone(&backend), key(&format!("r/x/y/{task}")));
+        tasks.spawn(async move {
+            for _ in 0..200 {
+                let put = backend.put_new(&own, BODY).await;
+                assert_eq!(put.unwrap(), Put::Created);
+                assert_eq!(backend.get_range(&own, 0..99).await.unwrap(), BODY);
+                backend.delete(std::slice::from_ref(&own)).await.unwrap();
+                backend.list("r/", None).await.unwrap();
+            }
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(tree(folder.path()), [] as [&Path; 0]);
 }
 
 #[tokio::test]
