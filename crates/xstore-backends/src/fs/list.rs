@@ -1,0 +1,131 @@
+//! `list`: a walk through the folders in the order of keys.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::{AtFlags, Dir, FileType, statat};
+use rustix::io::Errno;
+use xstore::{ListPage, ObjectKey};
+
+use super::error::FsError;
+use super::layout::{Entry, EntryKind};
+use super::root::{Root, open_folder};
+
+/// Most keys on one page.
+const PAGE_KEY_COUNT_MAX: usize = 1000;
+
+/// One page of the keys under `prefix` after `cursor`, which is the last key of the page before.
+///
+/// Names that no key has are passed over. Something else than a file or folder under the name of
+/// one is an error, because a listing without it would look complete.
+pub(super) fn list(root: &Root, prefix: &str, cursor: Option<&str>) -> Result<ListPage, FsError> {
+    let mut walk = Walk {
+        prefix,
+        cursor,
+        keys: Vec::new(),
+    };
+    walk.folder(root.as_fd(), "")?;
+    root.check_present()?;
+    let mut keys = walk.keys;
+    let is_last = keys.len() <= PAGE_KEY_COUNT_MAX;
+    keys.truncate(PAGE_KEY_COUNT_MAX);
+    let next = match keys.last() {
+        Some(last) if !is_last => Some(last.to_string()),
+        _ => None,
+    };
+    Ok(ListPage { keys, next })
+}
+
+struct Walk<'a> {
+    prefix: &'a str,
+    cursor: Option<&'a str>,
+    /// Found so far; the walk ends with one more than a page holds.
+    keys: Vec<ObjectKey>,
+}
+
+impl Walk<'_> {
+    /// Goes through one folder, whose keys all start with `base`.
+    fn folder(&mut self, folder: BorrowedFd<'_>, base: &str) -> Result<(), FsError> {
+        for entry in entries(folder)? {
+            if self.keys.len() > PAGE_KEY_COUNT_MAX {
+                return Ok(());
+            }
+            let text = entry.key_text(base);
+            match entry.kind() {
+                EntryKind::Object => self.object(text),
+                EntryKind::Segment | EntryKind::Continued => {
+                    self.subfolder(folder, &entry, &text)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, text: String) {
+        let is_wanted =
+            text.starts_with(self.prefix) && self.cursor.is_none_or(|last| text.as_str() > last);
+        if is_wanted {
+            self.keys.extend(ObjectKey::try_new(&text));
+        }
+    }
+
+    fn subfolder(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        entry: &Entry,
+        base: &str,
+    ) -> Result<(), FsError> {
+        if !self.may_hold_keys(base) {
+            return Ok(());
+        }
+        let walked =
+            open_folder(parent, &entry.name()).and_then(|folder| self.folder(folder.as_fd(), base));
+        match walked {
+            // Its last object was deleted meanwhile.
+            Err(error) if error.is_missing() => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    /// Whether a key that starts with `base` can be one that is looked for.
+    fn may_hold_keys(&self, base: &str) -> bool {
+        let has_prefix = base.starts_with(self.prefix) || self.prefix.starts_with(base);
+        let is_ahead = self
+            .cursor
+            .is_none_or(|last| base > last || last.starts_with(base));
+        // Folders planted deeper than any key are not followed down.
+        has_prefix && is_ahead && base.len() < ObjectKey::MAX_LEN
+    }
+}
+
+/// What is in a folder and can be part of a key, in the order of keys.
+fn entries(folder: BorrowedFd<'_>) -> Result<Vec<Entry>, FsError> {
+    let step = FsError::at("read a folder");
+    let mut found = Vec::new();
+    for item in Dir::read_from(folder).map_err(&step)? {
+        let item = item.map_err(&step)?;
+        let name = item.file_name();
+        let Some(entry) = name.to_str().ok().and_then(Entry::parse) else {
+            continue;
+        };
+        let file_type = match item.file_type() {
+            // Some file systems do not tell in the folder.
+            FileType::Unknown => match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+                Err(Errno::NOENT) => continue,
+                Err(errno) => return Err(step(errno)),
+            },
+            known => known,
+        };
+        match (entry.kind(), file_type) {
+            (EntryKind::Object, FileType::RegularFile)
+            | (EntryKind::Segment | EntryKind::Continued, FileType::Directory) => {
+                found.push(entry);
+            }
+            // A plain file without the suffix is somebody's note, and hides no object.
+            (EntryKind::Segment, FileType::RegularFile) => {}
+            _ => return Err(FsError::Foreign),
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}

@@ -1,0 +1,25 @@
+//! The contract of `StorageBackend`, run against every backend of this crate.
+
+use xstore::testing::conformance;
+use xstore_backends::connect;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn memory_conforms() {
+    let backend = connect("memory", "memory:").unwrap();
+    conformance::run_all(&backend).await.unwrap();
+}
+
+#[cfg(feature = "fs")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn fs_conforms() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", folder.path().display());
+    let backend = connect("fs", &url).unwrap();
+    conformance::run_all(&backend).await.unwrap();
+
+    let left = std::fs::read_dir(folder.path()).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [".tmp"], "deleted objects leave no folders");
+    let staged = std::fs::read_dir(folder.path().join(".tmp")).unwrap();
+    assert_eq!(staged.count(), 0, "puts leave no temporary files");
+}

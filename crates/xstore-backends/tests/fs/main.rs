@@ -1,0 +1,6 @@
+//! What `FsBackend` promises beyond the contract.
+
+#[cfg(test)]
+mod folder;
+#[cfg(test)]
+mod media;

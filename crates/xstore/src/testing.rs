@@ -1,0 +1,11 @@
+//! Tools for the tests of those who write a backend or stand on one: feature `testing`.
+//!
+//! [`conformance`] runs the contract of [`crate::backend::StorageBackend`] against a backend;
+//! [`FaultyBackend`] misbehaves by a script, so that whatever stands above can be shown to hold.
+
+pub mod conformance;
+mod fault;
+mod faulty;
+
+pub use fault::{Counts, Fault, Plan};
+pub use faulty::FaultyBackend;

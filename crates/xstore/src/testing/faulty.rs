@@ -1,0 +1,314 @@
+//! `FaultyBackend`: a wrapper that follows a [`Plan`] of faults and is honest otherwise.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+
+use super::fault::{Fate, Fault, Plan};
+use crate::backend::{
+    BackendError, BackendErrorKind, Capabilities, ListPage, ObjectKey, ObjectMeta, Put,
+    StorageBackend,
+};
+use crate::memory::slice;
+
+/// A backend that misbehaves as its plan says.
+#[derive(Debug)]
+pub struct FaultyBackend<B> {
+    inner: B,
+    plan: Plan,
+}
+
+impl<B: StorageBackend> FaultyBackend<B> {
+    /// Wraps `inner`; keep a clone of `plan` to change it and to read its counts.
+    #[must_use]
+    pub const fn new(inner: B, plan: Plan) -> Self {
+        Self { inner, plan }
+    }
+
+    /// The backend behind the faults.
+    #[must_use]
+    pub const fn inner(&self) -> &B {
+        &self.inner
+    }
+
+    fn error(&self, kind: BackendErrorKind) -> BackendError {
+        BackendError::with_source(kind, self.inner.id(), "planned fault")
+    }
+
+    fn next_call(&self) -> Result<(), BackendError> {
+        self.plan.next_call().map_err(|kind| self.error(kind))
+    }
+
+    async fn delete_one(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        let delete = || self.inner.delete(std::slice::from_ref(key));
+        match self.plan.next_effect() {
+            Fate::Happen => delete().await,
+            Fate::Fail(kind) => Err(self.error(kind)),
+            Fate::LoseAnswer(kind) => delete().await.and(Err(self.error(kind))),
+            // A deletion has no bytes to tear; what is left of it is that nothing happened.
+            Fate::Lose | Fate::Tear(_) => Ok(()),
+        }
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<B: StorageBackend> StorageBackend for FaultyBackend<B> {
+    fn id(&self) -> &str {
+        self.inner.id()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn put_new(&self, key: &ObjectKey, bytes: Bytes) -> Result<Put, BackendError> {
+        self.next_call()?;
+        self.plan.count_written(bytes.len());
+        match self.plan.next_effect() {
+            Fate::Happen => self.inner.put_new(key, bytes).await,
+            Fate::Fail(kind) => Err(self.error(kind)),
+            Fate::LoseAnswer(kind) => {
+                self.inner.put_new(key, bytes).await?;
+                Err(self.error(kind))
+            }
+            Fate::Lose => Ok(Put::Created),
+            Fate::Tear(len_bytes) => {
+                let torn = bytes.slice(..len_bytes.min(bytes.len()));
+                self.inner.put_new(key, torn).await
+            }
+        }
+    }
+
+    async fn get_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
+        self.next_call()?;
+        let faults = self.plan.read_faults(key);
+        let bytes = if faults.is_empty() {
+            self.inner.get_range(key, range).await?
+        } else {
+            let whole = self.inner.get_range(key, 0..u64::MAX).await?;
+            slice(&damage(whole, &faults), range)
+        };
+        self.plan.count_read(bytes.len());
+        Ok(bytes)
+    }
+
+    async fn head(&self, key: &ObjectKey) -> Result<ObjectMeta, BackendError> {
+        self.next_call()?;
+        let mut meta = self.inner.head(key).await?;
+        for fault in self.plan.read_faults(key) {
+            match fault {
+                Fault::Truncate { len_bytes, .. } => meta.len_bytes = meta.len_bytes.min(len_bytes),
+                Fault::Extend { by_bytes, .. } => {
+                    meta.len_bytes = meta.len_bytes.saturating_add(by_bytes);
+                }
+                _ => {}
+            }
+        }
+        Ok(meta)
+    }
+
+    async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<ListPage, BackendError> {
+        self.next_call()?;
+        self.inner.list(prefix, cursor).await
+    }
+
+    async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
+        self.next_call()?;
+        for key in keys {
+            self.delete_one(key).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The object as a reader gets to see it.
+fn damage(bytes: Bytes, faults: &[Fault]) -> Bytes {
+    let mut seen = BytesMut::from(bytes);
+    for fault in faults {
+        match fault {
+            Fault::FlipBit {
+                offset_bytes, bit, ..
+            } => {
+                let byte = usize::try_from(*offset_bytes)
+                    .ok()
+                    .and_then(|offset| seen.get_mut(offset));
+                if let Some(byte) = byte {
+                    *byte ^= 1 << (bit % 8);
+                }
+            }
+            Fault::Truncate { len_bytes, .. } => {
+                seen.truncate(usize::try_from(*len_bytes).unwrap_or(usize::MAX));
+            }
+            Fault::Extend { by_bytes, .. } => {
+                let by_bytes = usize::try_from(*by_bytes).unwrap_or(0);
+                seen.resize(seen.len().saturating_add(by_bytes), 0);
+            }
+            _ => {}
+        }
+    }
+    seen.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryBackend;
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::try_new(name).unwrap()
+    }
+
+    fn faulty(faults: impl Into<Vec<Fault>>) -> (FaultyBackend<MemoryBackend>, Plan) {
+        let plan = Plan::new(faults);
+        let backend = FaultyBackend::new(MemoryBackend::new("m"), plan.clone());
+        (backend, plan)
+    }
+
+    async fn put(backend: &dyn StorageBackend, name: &str) -> Result<Put, BackendErrorKind> {
+        let bytes = Bytes::from_static(b"0123456789");
+        backend.put_new(&key(name), bytes).await.map_err(|e| e.kind)
+    }
+
+    fn stored(backend: &FaultyBackend<MemoryBackend>) -> Vec<(String, usize)> {
+        let objects = backend.inner().snapshot();
+        let shown = objects.iter().map(|(k, b)| (k.to_string(), b.len()));
+        shown.collect()
+    }
+
+    #[tokio::test]
+    async fn numbers_decide_which_effect_fails() {
+        let (backend, plan) = faulty([
+            Fault::FailEffects {
+                effects: 1..2,
+                kind: BackendErrorKind::QuotaExceeded,
+            },
+            Fault::LoseAnswers {
+                effects: 2..3,
+                kind: BackendErrorKind::Timeout,
+            },
+            Fault::LoseEffects { effects: 3..4 },
+            Fault::TearWrite {
+                effect: 4,
+                len_bytes: 3,
+            },
+        ]);
+        let mut answers = Vec::new();
+        for name in ["a", "b", "c", "d", "e", "f"] {
+            answers.push(put(&backend, name).await);
+        }
+        let created = Ok(Put::Created);
+        let expected = [
+            created,
+            Err(BackendErrorKind::QuotaExceeded),
+            Err(BackendErrorKind::Timeout),
+            created,
+            created,
+            created,
+        ];
+        assert_eq!(answers, expected);
+        let left = [("a", 10), ("c", 10), ("e", 3), ("f", 10)];
+        assert_eq!(stored(&backend), left.map(|(k, len)| (k.to_owned(), len)));
+        assert_eq!(plan.counts().effects, 6);
+        assert_eq!(plan.counts().written_bytes, 60);
+    }
+
+    #[tokio::test]
+    async fn a_batch_stops_in_the_middle() {
+        let (backend, plan) = faulty([]);
+        let names = ["a", "b", "c"];
+        for name in names {
+            put(&backend, name).await.unwrap();
+        }
+        plan.set([Fault::StopAt { effect: 1 }]);
+        let error = backend.delete(&names.map(key)).await.unwrap_err();
+        assert_eq!(error.kind, BackendErrorKind::Unavailable);
+        assert_eq!(stored(&backend).len(), 2);
+        assert!(
+            backend.list("", None).await.is_err(),
+            "nothing after a crash"
+        );
+        plan.set([]);
+        assert_eq!(backend.list("", None).await.unwrap().keys.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn backends_of_one_plan_stop_together() {
+        let plan = Plan::new([Fault::StopAt { effect: 2 }]);
+        let one = FaultyBackend::new(MemoryBackend::new("one"), plan.clone());
+        let other = FaultyBackend::new(MemoryBackend::new("other"), plan.clone());
+        put(&one, "a").await.unwrap();
+        put(&other, "a").await.unwrap();
+        for backend in [&one, &other] {
+            let answer = put(backend, "b").await;
+            assert_eq!(answer, Err(BackendErrorKind::Unavailable));
+            assert!(backend.head(&key("a")).await.is_err());
+        }
+        plan.set([]);
+        plan.stop();
+        assert!(one.head(&key("a")).await.is_err());
+        assert_eq!(plan.counts().calls, 1);
+    }
+
+    #[tokio::test]
+    async fn calls_can_fail_for_ever() {
+        let (backend, plan) = faulty([Fault::FailCalls {
+            calls: 1..u64::MAX,
+            kind: BackendErrorKind::AuthFailed,
+        }]);
+        put(&backend, "a").await.unwrap();
+        for _ in 0..3 {
+            let error = backend.get_range(&key("a"), 0..1).await.unwrap_err();
+            assert_eq!(error.kind, BackendErrorKind::AuthFailed);
+        }
+        assert_eq!((plan.counts().calls, plan.counts().effects), (4, 1));
+    }
+
+    #[tokio::test]
+    async fn reads_of_matching_keys_are_damaged() {
+        let prefix = || "a/".to_owned();
+        for (fault, seen, tail) in [
+            (
+                Fault::FlipBit {
+                    prefix: prefix(),
+                    offset_bytes: 9,
+                    bit: 0,
+                },
+                "0123456788",
+                "788",
+            ),
+            (
+                Fault::Truncate {
+                    prefix: prefix(),
+                    len_bytes: 8,
+                },
+                "01234567",
+                "7",
+            ),
+            (
+                Fault::Extend {
+                    prefix: prefix(),
+                    by_bytes: 2,
+                },
+                "0123456789\0\0",
+                "789\0\0",
+            ),
+        ] {
+            let (backend, plan) = faulty([]);
+            put(&backend, "a/0").await.unwrap();
+            put(&backend, "b").await.unwrap();
+            plan.set([fault]);
+            let read = |name, range| {
+                let (backend, key) = (&backend, key(name));
+                async move { backend.get_range(&key, range).await.unwrap() }
+            };
+            assert_eq!(read("a/0", 0..99).await, seen);
+            assert_eq!(read("a/0", 7..99).await, tail);
+            assert_eq!(read("b", 0..99).await, "0123456789");
+            let len_bytes = backend.head(&key("a/0")).await.unwrap().len_bytes;
+            assert_eq!(len_bytes, seen.len() as u64);
+            assert_eq!(stored(&backend)[0].1, 10, "only the view is damaged");
+        }
+    }
+}
