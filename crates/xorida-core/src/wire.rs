@@ -232,6 +232,7 @@ mod files {
     use alloc::vec;
     use alloc::vec::Vec;
     use rand_core::TryCryptoRng;
+    use subtle::ConstantTimeEq;
     use zeroize::Zeroizing;
 
     /// Deals `secret` and a fresh seed into n share files, wiped on drop.
@@ -327,7 +328,18 @@ mod files {
         let mut scratch = Zeroizing::new(vec![0; recovery.scratch_len()]);
         recovery.run(shares, &mut scratch, &mut padded)?;
         let secret = unpad(first.access, &padded)?;
-        let len = secret.len().checked_sub(SEED_LEN).ok_or(Error::Padding)?;
-        Ok(Zeroizing::new(secret[..len].to_vec()))
+        let (secret, seed) = secret
+            .split_last_chunk::<SEED_LEN>()
+            .ok_or(Error::Padding)?;
+        let seed = Seed::from_bytes(*seed);
+        // A seed that does not give the salts was not dealt by `deal_files`.
+        for file in &files[..threshold] {
+            if !bool::from(seed.salt(file.index).expose().ct_eq(file.salt)) {
+                return Err(Error::ShareIntegrity {
+                    index: file.index.get(),
+                });
+            }
+        }
+        Ok(Zeroizing::new(secret.to_vec()))
     }
 }

@@ -2,7 +2,6 @@
 //! enumeration, and against random sources that are not uniform.
 #![expect(
     clippy::unwrap_used,
-    clippy::cast_possible_truncation,
     reason = "a helper that cannot go on fails its test"
 )]
 

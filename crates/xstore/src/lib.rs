@@ -1,12 +1,53 @@
 //! Split storage: every write is split over n backends, every read is verified, any k are enough.
+//!
+//! A put deals a stream chunk by chunk into n shares, one for each backend, and commits a signed
+//! manifest on so many of them that any k backends hold a copy. A get takes any k shares, verifies
+//! every record before it combines, names and replaces what is bad, and checks the whole against a
+//! digest that lies inside the secret. A crash at any point leaves the object wholly visible or
+//! wholly invisible, and a journal entry from which the next run goes on.
+//!
+//! What it is not: it does not know genomics, consent or any provider. Providers are in
+//! `xstore-backends`, behind the [`StorageBackend`] trait.
+//!
+//! # Security
+//! Fewer than k backends together, with the manifest, learn nothing about the payload but its padded
+//! length. The scheme is perfect; that the tags hide rests on HMAC-SHA256, and the randomness comes
+//! from ChaCha20 seeded by the operating system, so in whole it is 256-bit computational. k backends
+//! together read everything.
 
 pub mod backend;
+pub mod catalogue;
+pub mod cbor;
+mod chunk;
+pub mod clock;
+pub mod entropy;
+mod error;
+pub mod geometry;
+pub mod home;
+pub mod ids;
+pub mod journal;
+pub mod keys;
+pub mod manifest;
 pub mod memory;
+pub mod names;
+pub mod part_file;
 pub mod placement;
+pub mod progress;
+pub mod segment;
+pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod trailer;
 
 pub use backend::{
     BackendError, BackendErrorKind, Capabilities, ListPage, ObjectKey, ObjectMeta, Put,
     StorageBackend,
 };
+pub use error::{Error, FaultReason, ReasonKind, ShareFault, Shortage};
+pub use home::Home;
+pub use manifest::Manifest;
+pub use store::{
+    DeleteReport, Found, Freshness, GetOptions, GetReport, Guard, Listed, OnCommit, PutOptions,
+    Receipt, Recovered, RecoveryReport, Store, StoreBuilder, UnknownMakers, nothing_more,
+};
+pub use xorida_core::{AccessStructure, Padding};

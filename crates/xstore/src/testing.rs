@@ -6,6 +6,7 @@
 pub mod conformance;
 mod fault;
 mod faulty;
+pub mod faulty_dealer;
 
 pub use fault::{Counts, Fault, Plan};
 pub use faulty::FaultyBackend;

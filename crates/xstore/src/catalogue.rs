@@ -1,0 +1,211 @@
+//! What this client remembers: the highest version it has seen of every object.
+//!
+//! Nothing in the catalogue is needed to read data. It is the only defence of one client against
+//! backends that all show an old manifest: a version seen once is never accepted back.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use crate::cbor;
+use crate::cbor_map;
+use crate::error::Error;
+use crate::ids::{DeviceId, ManifestHash, ObjectId, hex};
+use crate::keys::file;
+
+cbor_map! {
+    /// The newest manifest of an object that this client has seen.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Mark {
+        /// Its version.
+        1 => pub version: u64,
+        /// Its hash.
+        2 => pub hash: ManifestHash,
+        /// Installation that wrote it.
+        3 => pub device: DeviceId,
+        /// Name under which the owner put the object, for listings.
+        4 => pub name: Option<String>,
+    }
+}
+
+/// A client's memory.
+pub trait Catalogue: Send + Sync + fmt::Debug {
+    /// The mark of an object; `None` at first sight.
+    ///
+    /// # Errors
+    /// [`Error::Input`] or [`Error::KeyUnsafe`] when the memory cannot be read.
+    fn mark(&self, object: ObjectId) -> Result<Option<Mark>, Error>;
+
+    /// Compares `offered` with the mark of an object and remembers it durably, in one step that no
+    /// other client of this memory can come between; the mark before it.
+    ///
+    /// A name once known is kept when `offered` has none.
+    ///
+    /// # Errors
+    /// As [`check_mark`], and [`Error::Output`] when it cannot be written.
+    fn raise(&self, object: ObjectId, offered: Mark) -> Result<Option<Mark>, Error>;
+}
+
+/// The mark that follows `seen`.
+fn raised(seen: Option<&Mark>, offered: Mark) -> Result<Mark, Error> {
+    check_mark(seen, &offered)?;
+    let name = offered
+        .name
+        .or_else(|| seen.and_then(|mark| mark.name.clone()));
+    Ok(Mark { name, ..offered })
+}
+
+/// Compares a manifest that backends offer with what was seen before.
+///
+/// # Errors
+/// [`Error::Rollback`] for a lower version, [`Error::Fork`] for another manifest of the same version
+/// by the same installation, [`Error::Conflict`] for one by another installation.
+pub fn check_mark(mark: Option<&Mark>, offered: &Mark) -> Result<(), Error> {
+    let Some(seen) = mark else { return Ok(()) };
+    if offered.version < seen.version {
+        return Err(Error::Rollback {
+            seen: seen.version,
+            found: offered.version,
+        });
+    }
+    if offered.version > seen.version || offered.hash == seen.hash {
+        return Ok(());
+    }
+    let version = offered.version;
+    if offered.device == seen.device {
+        return Err(Error::Fork { version });
+    }
+    Err(Error::Conflict(format!(
+        "two installations wrote version {version} of this object"
+    )))
+}
+
+/// One small private file for each object.
+#[derive(Debug, Clone)]
+pub struct FileCatalogue {
+    folder: PathBuf,
+}
+
+impl FileCatalogue {
+    /// A catalogue below `folder`, which is made at the first mark.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+        }
+    }
+
+    fn path(&self, object: ObjectId) -> PathBuf {
+        self.folder.join(object.to_string())
+    }
+}
+
+impl Catalogue for FileCatalogue {
+    fn mark(&self, object: ObjectId) -> Result<Option<Mark>, Error> {
+        let path = self.path(object);
+        let Some(text) = file::read_private(&path)? else {
+            return Ok(None);
+        };
+        let damaged = || Error::Config(format!("{} is damaged: remove it", path.display()));
+        let bytes = decode_hex(text.trim()).ok_or_else(damaged)?;
+        cbor::from_slice(&bytes).map(Some).map_err(|_| damaged())
+    }
+
+    fn raise(&self, object: ObjectId, offered: Mark) -> Result<Option<Mark>, Error> {
+        // Held until the end, so that two processes cannot lower each other's marks.
+        let _lock = file::lock(&self.folder.join("lock"))?;
+        let seen = self.mark(object)?;
+        let mark = raised(seen.as_ref(), offered)?;
+        if seen.as_ref() != Some(&mark) {
+            let text = format!("{}\n", hex(&cbor::to_vec(&mark)));
+            file::write_private(&self.path(object), &text)?;
+        }
+        Ok(seen)
+    }
+}
+
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| {
+            let pair = std::str::from_utf8(pair).ok()?;
+            crate::ids::unhex::<1>(pair).map(|[byte]| byte)
+        })
+        .collect()
+}
+
+/// A catalogue that forgets with the process, for tests and one-off reads.
+#[derive(Debug, Default)]
+pub struct MemoryCatalogue {
+    marks: Mutex<HashMap<ObjectId, Mark>>,
+}
+
+impl MemoryCatalogue {
+    fn marks(&self) -> std::sync::MutexGuard<'_, HashMap<ObjectId, Mark>> {
+        self.marks
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Catalogue for MemoryCatalogue {
+    fn mark(&self, object: ObjectId) -> Result<Option<Mark>, Error> {
+        Ok(self.marks().get(&object).cloned())
+    }
+
+    fn raise(&self, object: ObjectId, offered: Mark) -> Result<Option<Mark>, Error> {
+        let mut marks = self.marks();
+        let mark = raised(marks.get(&object), offered)?;
+        Ok(marks.insert(object, mark))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(version: u64, hash: u8, device: u8) -> Mark {
+        Mark {
+            version,
+            hash: ManifestHash([hash; 32]),
+            device: DeviceId([device; 16]),
+            name: None,
+        }
+    }
+
+    #[test]
+    fn old_and_forked_versions_are_refused() {
+        let seen = mark(3, 1, 1);
+        assert!(check_mark(None, &mark(1, 1, 1)).is_ok(), "first sight");
+        assert!(check_mark(Some(&seen), &mark(3, 1, 1)).is_ok());
+        assert!(check_mark(Some(&seen), &mark(4, 2, 2)).is_ok());
+        let code = |offered| check_mark(Some(&seen), &offered).unwrap_err().code();
+        assert_eq!(code(mark(2, 1, 1)), "ROLLBACK_DETECTED");
+        assert_eq!(code(mark(3, 2, 1)), "FORK_DETECTED");
+        assert_eq!(code(mark(3, 2, 2)), "CONFLICT");
+    }
+
+    #[test]
+    fn marks_survive_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let object = ObjectId([4; 32]);
+        let catalogue = FileCatalogue::new(&folder.path().join("catalogue"));
+        assert_eq!(catalogue.mark(object).unwrap(), None);
+        let named = Mark {
+            name: Some("cohort-7".into()),
+            ..mark(1, 1, 1)
+        };
+        assert_eq!(catalogue.raise(object, named.clone()).unwrap(), None);
+        let again = FileCatalogue::new(&folder.path().join("catalogue"));
+        assert_eq!(again.mark(object).unwrap(), Some(named));
+        again.raise(object, mark(2, 2, 1)).unwrap();
+        let raised = again.mark(object).unwrap().unwrap();
+        assert_eq!(
+            (raised.version, raised.name.as_deref()),
+            (2, Some("cohort-7"))
+        );
+        let lower = again.raise(object, mark(1, 1, 1)).unwrap_err();
+        assert_eq!(lower.code(), "ROLLBACK_DETECTED");
+    }
+}

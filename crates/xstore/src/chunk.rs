@@ -1,0 +1,227 @@
+//! One chunk: dealt into records, and opened from them. Everything cryptographic that happens to
+//! shares happens here, for every operation.
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng as _;
+use subtle::{Choice, ConstantTimeEq as _};
+use xorida_core::{
+    Kind, Mode, Recovery, SALT_LEN, SEED_LEN, Salt, Seed, ShareContext, ShareIndex, Suffix, Tag,
+    VerifiedShare,
+};
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::geometry::{Layout, SUFFIX_LEN};
+use crate::ids::{ObjectId, PutId};
+
+/// One dealing of one object: what every tag of it is bound to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dealing {
+    pub(crate) layout: Layout,
+    pub(crate) object_id: ObjectId,
+    pub(crate) put_id: PutId,
+}
+
+/// The secret of one chunk before it is dealt: its data, then room for suffix and padding.
+pub(crate) struct ChunkSecret {
+    bytes: Zeroizing<Vec<u8>>,
+    data_len: usize,
+    /// Bytes of the data that belong to the payload; zeros of the length padding follow.
+    pub(crate) valid_len: u32,
+}
+
+impl ChunkSecret {
+    /// A secret with `data_len` zero bytes of data, none of them valid yet.
+    pub(crate) fn new(layout: Layout, data_len: usize) -> Self {
+        let bytes = Zeroizing::new(vec![0; layout.share_len(data_len)]);
+        Self {
+            bytes,
+            data_len,
+            valid_len: 0,
+        }
+    }
+
+    /// Makes the data shorter, when the source ended early.
+    pub(crate) fn shorten(&mut self, layout: Layout, data_len: usize) {
+        self.bytes.truncate(layout.share_len(data_len));
+        self.data_len = data_len;
+    }
+
+    pub(crate) fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.data_len]
+    }
+
+    /// Share length that follows from this secret.
+    pub(crate) fn share_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Writes the suffix (how many bytes are valid, and a fresh seed) and the padding.
+    pub(crate) fn seal(
+        mut self,
+        layout: Layout,
+        rng: &mut ChaCha20Rng,
+    ) -> Result<SealedSecret, Error> {
+        let mut seed = Zeroizing::new([0; SEED_LEN]);
+        rng.fill_bytes(seed.as_mut());
+        let (valid_len, suffix) = (self.valid_len.to_be_bytes(), self.data_len);
+        self.bytes[suffix..suffix + 4].copy_from_slice(&valid_len);
+        self.bytes[suffix + 4..suffix + SUFFIX_LEN].copy_from_slice(seed.as_ref());
+        xorida_core::pad(layout.access, &mut self.bytes, suffix + SUFFIX_LEN)?;
+        Ok(SealedSecret {
+            secret: self,
+            seed: Seed::from_bytes(*seed),
+        })
+    }
+}
+
+/// A chunk's secret with its suffix, ready to be dealt.
+pub(crate) struct SealedSecret {
+    secret: ChunkSecret,
+    seed: Seed,
+}
+
+impl SealedSecret {
+    /// Bytes that belong to the payload.
+    pub(crate) fn valid(&self) -> &[u8] {
+        &self.secret.bytes[..self.secret.valid_len as usize]
+    }
+
+    /// Share length that follows from this secret.
+    pub(crate) fn share_len(&self) -> usize {
+        self.secret.share_len()
+    }
+}
+
+impl Dealing {
+    fn context(&self, chunk: u64, kind: Kind, share_len: usize) -> Result<ShareContext, Error> {
+        Ok(ShareContext {
+            mode: Mode::Perfect,
+            kind,
+            padding: self.layout.padding,
+            suffix: Suffix::Seed,
+            access: self.layout.access,
+            chunk_len: self.layout.chunk_len(),
+            chunks_per_segment: self.layout.chunks_per_segment(),
+            object_id: self.object_id.0,
+            put_id: self.put_id.0,
+            chunk,
+            share_len: u32::try_from(share_len)
+                .map_err(|_| Error::Config("a chunk is longer than 4 GiB".into()))?,
+        })
+    }
+
+    /// Deals a sealed secret into one record (`salt || share`) for each share and gives their tags.
+    ///
+    /// `records` are n slices of salt and share length; they are wholly overwritten. `rng` is the
+    /// one that the secret was sealed with.
+    pub(crate) fn deal(
+        &self,
+        chunk: u64,
+        kind: Kind,
+        secret: &SealedSecret,
+        mut rng: ChaCha20Rng,
+        records: &mut [&mut [u8]],
+    ) -> Result<Vec<Tag>, Error> {
+        let access = self.layout.access;
+        let context = self.context(chunk, kind, secret.share_len())?;
+        let (salts, mut shares): (Vec<_>, Vec<_>) = records
+            .iter_mut()
+            .map(|record| record.split_at_mut(SALT_LEN))
+            .unzip();
+        let mut scratch = Zeroizing::new(vec![0; xorida_core::deal_scratch_len(access)]);
+        xorida_core::deal(
+            access,
+            &secret.secret.bytes,
+            &mut rng,
+            &mut scratch,
+            &mut shares,
+        )?;
+
+        let indices = (0..access.share_count()).map(|i| ShareIndex::try_new(i, access));
+        let parts = indices.zip(salts).zip(shares);
+        parts
+            .map(|((index, salt_out), share)| {
+                let index = index?;
+                let salt = secret.seed.salt(index);
+                salt_out.copy_from_slice(salt.expose());
+                Ok(salt.tag(&context, index, share))
+            })
+            .collect()
+    }
+
+    /// Checks one record against its tag.
+    pub(crate) fn verify<'a>(
+        &self,
+        chunk: u64,
+        kind: Kind,
+        index: ShareIndex,
+        record: &'a [u8],
+        tag: &Tag,
+    ) -> Option<VerifiedShare<'a>> {
+        let (salt, share) = record.split_first_chunk::<SALT_LEN>()?;
+        let context = self.context(chunk, kind, share.len()).ok()?;
+        xorida_core::verify(&context, index, &Salt::from_bytes(*salt), share, tag).ok()
+    }
+
+    /// Reconstructs a chunk from k verified shares. `salts` are those of the same shares: a seed
+    /// that does not give them was not dealt by a dealer of ours.
+    pub(crate) fn open(
+        &self,
+        chunk: u64,
+        recovery: &Recovery,
+        shares: &[VerifiedShare<'_>],
+        salts: &[[u8; SALT_LEN]],
+    ) -> Result<OpenedChunk, Error> {
+        let share_len = shares.first().map_or(0, |share| share.bytes().len());
+        let mut bytes = Zeroizing::new(vec![0; share_len]);
+        let mut scratch = Zeroizing::new(vec![0; recovery.scratch_len()]);
+        recovery.run(shares, &mut scratch, &mut bytes)?;
+        let len = xorida_core::unpad(self.layout.access, &bytes)?.len();
+        let contradiction = || Error::Reconstruction { chunk };
+        let data_len = len.checked_sub(SUFFIX_LEN).ok_or_else(contradiction)?;
+        let (valid, seed) = bytes[data_len..len].split_at(4);
+        let valid_len = u32::from_be_bytes(valid.try_into().unwrap_or_default());
+        let seed = Seed::from_bytes(seed.try_into().map_err(|_| contradiction())?);
+        let authentic = shares
+            .iter()
+            .zip(salts)
+            .fold(Choice::from(1), |all, (share, salt)| {
+                all & seed.salt(share.index()).expose().ct_eq(salt)
+            });
+        if !bool::from(authentic) || valid_len as usize > data_len {
+            return Err(contradiction());
+        }
+        Ok(OpenedChunk {
+            bytes,
+            data_len,
+            valid_len: valid_len as usize,
+        })
+    }
+}
+
+/// A reconstructed chunk; wiped on drop.
+pub(crate) struct OpenedChunk {
+    bytes: Zeroizing<Vec<u8>>,
+    data_len: usize,
+    valid_len: usize,
+}
+
+impl OpenedChunk {
+    /// Bytes that belong to the payload.
+    pub(crate) fn valid(&self) -> &[u8] {
+        &self.bytes[..self.valid_len]
+    }
+
+    /// Bytes of the chunk's data, valid or padding.
+    pub(crate) const fn data_len(&self) -> usize {
+        self.data_len
+    }
+
+    /// Whether everything behind the valid bytes is zero.
+    pub(crate) fn padding_is_zero(&self) -> bool {
+        self.bytes[self.valid_len..self.data_len]
+            .iter()
+            .all(|byte| *byte == 0)
+    }
+}

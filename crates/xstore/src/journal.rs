@@ -1,0 +1,289 @@
+//! Intents on disk, so that a crash leaves something that the next run can finish or undo.
+//!
+//! An operation writes its intent before its first effect, and the manifest before its first copy.
+//! Recovery reads which of the two it finds: without a manifest nobody can have seen the object, so
+//! its names are removed; with one, recovery only goes forward. The file of a running operation is
+//! locked, so a second process never recovers what is still alive. No randomness, seed, salt or
+//! hash state is ever written here.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::cbor;
+use crate::cbor_map;
+use crate::error::Error;
+use crate::ids::{BackendUid, ObjectId, Prefix, PutId, StoreTag, hex};
+use crate::keys::file::sync_folder;
+use crate::manifest;
+
+cbor_map! {
+    /// What an operation is about to do.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Intent {
+        /// The object.
+        1 => pub object_id: ObjectId,
+        /// The dealing that the operation makes or ends.
+        2 => pub put_id: PutId,
+        /// First part of all names.
+        3 => pub store_tag: StoreTag,
+        /// Shares needed.
+        4 => pub k: u8,
+        /// Where the operation writes.
+        5 => pub places: Vec<Place>,
+        /// Whether shares are dealt, so that they are to be removed if no manifest follows.
+        6 => pub deals: bool,
+        /// The caller's word on what to do once the manifest stands, for example a file to write.
+        7 => pub note: Option<String>,
+    }
+}
+
+cbor_map! {
+    /// One backend of an operation.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Place {
+        /// Its identity.
+        1 => pub backend: BackendUid,
+        /// Its label.
+        2 => pub label: String,
+        /// Name part of the object's manifests there.
+        3 => pub manifest_prefix: Prefix,
+        /// Name part of the dealing's shares there.
+        4 => pub share_prefix: Prefix,
+    }
+}
+
+/// A folder of intents.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    folder: PathBuf,
+}
+
+/// One open intent, locked for as long as this value lives.
+#[derive(Debug)]
+pub struct Entry {
+    /// What the operation is about to do.
+    pub intent: Intent,
+    /// The envelope, once the operation has reached its manifest.
+    pub manifest: Option<Vec<u8>>,
+    path: PathBuf,
+    _lock: File,
+}
+
+const INTENT: &str = "intent";
+const MANIFEST: &str = "manifest";
+/// An intent is a few hundred bytes for each backend; anything longer is not one of ours.
+const MAX_INTENT_LEN: u64 = 1 << 20;
+
+impl Journal {
+    /// A journal below `folder`, which is made at the first intent.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// Writes an intent durably, before the operation's first effect.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the journal cannot be written.
+    pub fn begin(&self, intent: Intent) -> Result<Entry, Error> {
+        // Deleting and putting again one dealing are two operations, so the name has both.
+        let name = format!("{}-{}", hex(&intent.put_id.0), u8::from(intent.deals));
+        let path = self.folder.join(name).with_extension(INTENT);
+        let write = || {
+            fs::create_dir_all(&self.folder)?;
+            let staged = path.with_extension(format!("staged-{}", std::process::id()));
+            let mut file = new_private_file(&staged)?;
+            // Locked before it has its name: there is no moment at which a recovery may take it.
+            file.try_lock().map_err(lock_error)?;
+            file.write_all(&cbor::to_vec(&intent))?;
+            file.sync_all()?;
+            fs::rename(&staged, &path)?;
+            sync_folder(&path)?;
+            Ok(file)
+        };
+        let lock = write().map_err(|error: std::io::Error| Error::output(&path, error))?;
+        Ok(Entry {
+            intent,
+            manifest: None,
+            path,
+            _lock: lock,
+        })
+    }
+
+    /// Intents of operations that no longer run, oldest name first. Those of running operations
+    /// are left out.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the journal cannot be read.
+    pub fn abandoned(&self) -> Result<Vec<Entry>, Error> {
+        let listing = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            listing => listing.map_err(|e| Error::input(&self.folder, e))?,
+        };
+        let mut paths: Vec<PathBuf> = listing
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .collect();
+        paths.sort();
+        let intents = paths
+            .iter()
+            .filter(|path| path.extension().is_some_and(|e| e == INTENT));
+        let entries = intents.filter_map(|path| Entry::take(path).transpose());
+        entries.collect::<Result<_, _>>()
+    }
+}
+
+impl Entry {
+    /// Locks and reads the intent at `path`; `None` when its operation still runs or just ended.
+    fn take(path: &Path) -> Result<Option<Self>, Error> {
+        let input = |error| Error::input(path, error);
+        let mut file = match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(input)?,
+        };
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(input(error)),
+            Ok(()) => {}
+        }
+        if !path.exists() {
+            return Ok(None); // It ended between our opening and locking it.
+        }
+        let mut bytes = Vec::new();
+        (&mut file)
+            .take(MAX_INTENT_LEN)
+            .read_to_end(&mut bytes)
+            .map_err(input)?;
+        let intent = cbor::from_slice(&bytes).map_err(|_| {
+            Error::Config(format!(
+                "{} is not an intent of ours: move it away",
+                path.display()
+            ))
+        })?;
+        // One that is too long is kept and fails its check: without it, recovery would undo.
+        let manifest = match File::open(path.with_extension(MANIFEST)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            file => {
+                let mut bytes = Vec::new();
+                let file = file.map_err(input)?;
+                file.take(manifest::MAX_LEN as u64 + 1)
+                    .read_to_end(&mut bytes)
+                    .map_err(input)?;
+                Some(bytes)
+            }
+        };
+        Ok(Some(Self {
+            intent,
+            manifest,
+            path: path.to_owned(),
+            _lock: file,
+        }))
+    }
+
+    /// Writes the manifest durably: from here on recovery only goes forward.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the journal cannot be written.
+    pub fn reach_manifest(&mut self, envelope: &[u8]) -> Result<(), Error> {
+        let path = self.path.with_extension(MANIFEST);
+        let write = || {
+            let staged = self
+                .path
+                .with_extension(format!("staged-{}", std::process::id()));
+            let mut file = new_private_file(&staged)?;
+            file.write_all(envelope)?;
+            file.sync_all()?;
+            fs::rename(&staged, &path)?;
+            sync_folder(&path)
+        };
+        write().map_err(|error| Error::output(&path, error))?;
+        self.manifest = Some(envelope.to_vec());
+        Ok(())
+    }
+
+    /// Ends the operation: nothing is left to recover.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the journal cannot be written.
+    pub fn close(self) -> Result<(), Error> {
+        // The intent goes first: a manifest alone is ignored, an intent alone would be undone.
+        let remove = |path: &Path| match fs::remove_file(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other,
+        };
+        remove(&self.path)
+            .and_then(|()| sync_folder(&self.path))
+            .and_then(|()| remove(&self.path.with_extension(MANIFEST)))
+            .map_err(|error| Error::output(&self.path, error))
+    }
+}
+
+fn new_private_file(path: &Path) -> std::io::Result<File> {
+    let _ = fs::remove_file(path);
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+fn lock_error(error: TryLockError) -> std::io::Error {
+    match error {
+        TryLockError::Error(error) => error,
+        TryLockError::WouldBlock => ErrorKind::WouldBlock.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intent() -> Intent {
+        let place = Place {
+            backend: BackendUid([4; 16]),
+            label: "DE".into(),
+            manifest_prefix: Prefix([5; 16]),
+            share_prefix: Prefix([6; 16]),
+        };
+        Intent {
+            object_id: ObjectId([1; 32]),
+            put_id: PutId([2; 32]),
+            store_tag: StoreTag([3; 16]),
+            k: 2,
+            places: vec![place],
+            deals: true,
+            note: Some("out.xgm".into()),
+        }
+    }
+
+    #[test]
+    fn a_running_operation_is_left_alone_and_an_abandoned_one_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(&folder.path().join("journal"));
+        assert!(journal.abandoned().unwrap().is_empty());
+        let entry = journal.begin(intent()).unwrap();
+        assert!(journal.abandoned().unwrap().is_empty(), "it still runs");
+        drop(entry);
+        let found = journal.abandoned().unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!((&found[0].intent, &found[0].manifest), (&intent(), &None));
+    }
+
+    #[test]
+    fn the_manifest_phase_is_seen_and_closing_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        let mut entry = journal.begin(intent()).unwrap();
+        entry.reach_manifest(b"envelope").unwrap();
+        drop(entry);
+        let mut found = journal.abandoned().unwrap();
+        assert_eq!(found[0].manifest.as_deref(), Some(b"envelope".as_slice()));
+        found.remove(0).close().unwrap();
+        assert!(journal.abandoned().unwrap().is_empty());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,287 @@
+//! Which manifest counts: the highest version with valid authenticators among enough answers.
+
+use futures_util::future::join_all;
+
+use crate::backend::{BackendError, BackendErrorKind};
+use crate::catalogue::Mark;
+use crate::error::Error;
+use crate::ids::{MakerKey, ManifestHash, ObjectId, Prefix, StoreTag};
+use crate::manifest::{self, Body, Manifest, STATE_DELETED};
+use crate::names;
+use crate::placement::read_quorum;
+use crate::store::Store;
+use crate::store::commit::rivalry;
+use crate::store::listing::for_each_page;
+use crate::store::sites::{Site, Sites};
+
+/// A backend may show any number of forged names; no more than this many are looked at.
+const MAX_CANDIDATES: usize = 16;
+
+/// Whether a manifest is known to be the newest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Freshness {
+    /// So many backends answered that one of them would have had a newer one.
+    Proven,
+    /// Too few answered; a newer version may exist.
+    Unproven {
+        /// Backends that answered.
+        answered: usize,
+        /// Backends that must answer.
+        needed: usize,
+    },
+}
+
+/// The manifest that counts.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Whether it is known to be the newest.
+    pub freshness: Freshness,
+    /// Whether this client sees the object for the first time.
+    pub first_sight: bool,
+}
+
+/// Which manifests are looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) tag: StoreTag,
+    pub(crate) object: ObjectId,
+    pub(crate) maker: MakerKey,
+}
+
+/// What backends hold of one object.
+pub(crate) struct Copies {
+    /// Distinct valid manifests, the highest version of each backend.
+    pub(crate) manifests: Vec<Manifest>,
+    /// Backends that answered, whatever they hold.
+    pub(crate) answered: usize,
+    pub(crate) failures: Vec<BackendError>,
+}
+
+impl Store {
+    /// The newest manifest of the object that `envelope` (a manifest file) names; the file itself
+    /// counts like one more copy.
+    ///
+    /// # Errors
+    /// As [`Manifest::open`]; [`Error::ObjectNotFound`] when the object was deleted,
+    /// [`Error::Rollback`], [`Error::Fork`] or [`Error::Conflict`] when the copies contradict what
+    /// was seen or one another.
+    pub async fn find_file(&self, envelope: &[u8]) -> Result<Found, Error> {
+        let file = Manifest::open(envelope, &self.verifier())?;
+        let body = file.body().clone();
+        let sites = self.sites(body.store_tag).await;
+        let places = self.places_of(&body, &sites.known);
+        let wanted = Wanted {
+            tag: body.store_tag,
+            object: body.object_id,
+            maker: body.maker,
+        };
+        let mut copies = self.copies(&places, wanted).await;
+        copies.manifests.push(file);
+        let found = self.choose(copies, read_quorum(body.k, body.n))?;
+        let found = found.ok_or_else(|| Error::ObjectNotFound(body.object_id.to_string()))?;
+        live(found, &body.object_id.to_string())
+    }
+
+    /// The newest manifest of a named object of this owner.
+    ///
+    /// # Errors
+    /// [`Error::ObjectNotFound`] when enough backends answered that there is none;
+    /// [`Error::InsufficientBackends`] when too few did to say so; else as [`Store::find_file`].
+    pub async fn find_name(&self, name: &str) -> Result<Found, Error> {
+        let found = self.find_id(self.keys()?.named_object(name)).await?;
+        live(
+            found.ok_or_else(|| Error::ObjectNotFound(name.to_owned()))?,
+            name,
+        )
+    }
+
+    /// The newest manifest of an object of this owner, deleted or not.
+    pub(crate) async fn find_id(&self, object: ObjectId) -> Result<Option<Found>, Error> {
+        let keys = self.keys()?;
+        let tag = keys.store_tag();
+        let Sites {
+            known,
+            strangers,
+            failures,
+        } = self.sites(tag).await;
+        let places: Vec<(Site, Prefix)> = known
+            .into_iter()
+            .map(|site| (site.clone(), keys.manifest_prefix(object, site.uid)))
+            .collect();
+        let wanted = Wanted {
+            tag,
+            object,
+            maker: keys.maker(),
+        };
+        let mut copies = self.copies(&places, wanted).await;
+        copies.answered += strangers;
+        copies.failures.extend(failures);
+        let needed = self.access.map_or(self.backends.len(), |access| {
+            read_quorum(access.threshold(), access.share_count())
+        });
+        if copies.manifests.is_empty() && copies.answered < needed {
+            let (available, failures) = (copies.answered, copies.failures);
+            return Err(Error::InsufficientBackends {
+                needed,
+                available,
+                failures,
+            });
+        }
+        self.choose(copies, needed)
+    }
+
+    /// Backends that a manifest names, with its prefix there, as far as they are configured.
+    pub(crate) fn places_of(&self, body: &Body, sites: &[Site]) -> Vec<(Site, Prefix)> {
+        let place = |site: &Site| {
+            let share = body
+                .shares
+                .iter()
+                .find(|share| share.location.backend == site.uid)?;
+            Some((site.clone(), share.location.manifest_prefix))
+        };
+        sites.iter().filter_map(place).collect()
+    }
+
+    /// Reads the highest valid version at each of `places`.
+    pub(crate) async fn copies(&self, places: &[(Site, Prefix)], wanted: Wanted) -> Copies {
+        let reads = places
+            .iter()
+            .map(|(site, prefix)| self.copy_at(site, *prefix, wanted));
+        let mut copies = Copies {
+            manifests: Vec::new(),
+            answered: 0,
+            failures: Vec::new(),
+        };
+        for read in join_all(reads).await {
+            match read {
+                Ok(found) => {
+                    copies.answered += 1;
+                    for manifest in found {
+                        if !copies.manifests.contains(&manifest) {
+                            copies.manifests.push(manifest);
+                        }
+                    }
+                }
+                Err(failure) => copies.failures.push(failure),
+            }
+        }
+        copies
+    }
+
+    /// The valid manifests of the highest version at one backend; a forged or damaged copy is
+    /// passed over, because one valid copy is enough. Only the maker of the object counts: another
+    /// maker that is trusted for its own objects has no word in this one.
+    async fn copy_at(
+        &self,
+        site: &Site,
+        prefix: Prefix,
+        wanted: Wanted,
+    ) -> Result<Vec<Manifest>, BackendError> {
+        let (backend, tag) = (&site.attached.backend, wanted.tag);
+        let mut names: Vec<(u64, ManifestHash)> = Vec::new();
+        for_each_page(&**backend, &names::manifest_versions(tag, prefix), |keys| {
+            let parsed = keys
+                .iter()
+                .filter_map(|key| names::parse_manifest(tag, key));
+            names.extend(parsed.map(|(_, version, hash)| (version, hash)));
+            // Only the highest are of interest; the list stays short whatever a backend shows.
+            names.sort_unstable_by(|a, b| b.cmp(a));
+            names.truncate(MAX_CANDIDATES);
+        })
+        .await?;
+        let mut found: Vec<Manifest> = Vec::new();
+        for (version, hash) in names {
+            if found
+                .first()
+                .is_some_and(|first| first.body().version > version)
+            {
+                break;
+            }
+            let key = names::manifest(tag, prefix, version, hash);
+            let bytes = match backend
+                .get_range(&key, 0..manifest::MAX_LEN as u64 + 1)
+                .await
+            {
+                Err(error) if error.kind == BackendErrorKind::NotFound => continue,
+                bytes => bytes?,
+            };
+            let copy = match Manifest::open(&bytes, &self.verifier()) {
+                Ok(copy) => copy,
+                // Perhaps the newest there is: then this backend has not told what it has.
+                Err(error @ Error::Version { .. }) => {
+                    let kind = BackendErrorKind::Unavailable;
+                    return Err(BackendError::with_source(kind, backend.id(), error));
+                }
+                Err(_) => continue,
+            };
+            let named_so = copy.body().object_id == wanted.object
+                && copy.body().maker == wanted.maker
+                && copy.body().version == version
+                && copy.hash() == hash;
+            if named_so {
+                found.push(copy);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The highest version, checked against rivals and against what this client has seen.
+    fn choose(&self, copies: Copies, needed: usize) -> Result<Option<Found>, Error> {
+        let highest = copies
+            .manifests
+            .iter()
+            .map(|copy| copy.body().version)
+            .max();
+        let mut newest = copies
+            .manifests
+            .into_iter()
+            .filter(|copy| Some(copy.body().version) == highest);
+        let Some(manifest) = newest.next() else {
+            return Ok(None);
+        };
+        if let Some(rival) = newest.find(|rival| rival.hash() != manifest.hash()) {
+            return Err(rivalry(
+                manifest.body().version,
+                manifest.body().device,
+                &rival,
+            ));
+        }
+        let first_sight = self.remember(&manifest, None)?;
+        let freshness = if copies.answered >= needed {
+            Freshness::Proven
+        } else {
+            Freshness::Unproven {
+                answered: copies.answered,
+                needed,
+            }
+        };
+        Ok(Some(Found {
+            manifest,
+            freshness,
+            first_sight,
+        }))
+    }
+
+    /// Raises this client's mark of the object; whether there was none before.
+    pub(crate) fn remember(&self, manifest: &Manifest, name: Option<&str>) -> Result<bool, Error> {
+        let body = manifest.body();
+        let mark = Mark {
+            version: body.version,
+            hash: manifest.hash(),
+            device: body.device,
+            name: name.map(str::to_owned),
+        };
+        self.catalogue
+            .raise(body.object_id, mark)
+            .map(|seen| seen.is_none())
+    }
+}
+
+fn live(found: Found, name: &str) -> Result<Found, Error> {
+    if found.manifest.body().state == STATE_DELETED {
+        return Err(Error::ObjectNotFound(format!("{name} (it was deleted)")));
+    }
+    Ok(found)
+}

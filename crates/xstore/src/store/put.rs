@@ -1,0 +1,513 @@
+//! put: deal a stream over all backends.
+//!
+//! Order of effects, and what a crash after each leaves:
+//! 1. the intent, on disk: nothing else yet;
+//! 2. segments, each created once, read back and compared: the next run removes them;
+//! 3. index objects, likewise;
+//! 4. the manifest, in the journal: from here on the next run finishes the put;
+//! 5. copies of the manifest at the backends; with W of them the put is committed;
+//! 6. the caller's own last step (`on_commit`), then the shares of what this put replaces are
+//!    removed and the journal entry is closed: the put is acknowledged.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncRead;
+use tokio::task::JoinHandle;
+use xorida_core::{Mode, Suffix};
+
+use crate::cbor::Blob;
+use crate::chunk::Dealing;
+use crate::entropy::{SegmentRandomness, draw};
+use crate::error::Error;
+use crate::geometry::{Geometry, Layout};
+use crate::ids::{ObjectId, PutId, StoreTag};
+use crate::journal::{Entry, Intent, Place};
+use crate::manifest::{
+    Body, Held, Location, Manifest, STATE_LIVE, ShareEntry, Superseded, SupersededLocation,
+};
+use crate::names;
+use crate::placement::{self, FailureDomain};
+use crate::progress::{Observer, ProgressEvent, Silent, Stage, Status};
+use crate::segment::Index;
+use crate::store::Store;
+use crate::store::deal::deal_segment;
+use crate::store::sites::Site;
+use crate::store::source::ChunkSource;
+use crate::store::upload::{all_stored, put_confirmed};
+
+/// The caller's last step before a put is acknowledged; see [`PutOptions::on_commit`].
+pub type OnCommit<'a> = &'a mut (dyn FnMut(&Manifest) -> Result<(), Error> + Send);
+
+/// An [`OnCommit`] that does nothing.
+///
+/// # Errors
+/// Never.
+pub const fn nothing_more(_: &Manifest) -> Result<(), Error> {
+    Ok(())
+}
+
+/// How one object is put.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct PutOptions {
+    /// Name under which the owner finds the object again; an existing one is replaced.
+    pub name: Option<String>,
+    /// A document of the layer above, carried and signed in the manifest.
+    pub extension: Option<Vec<u8>>,
+    /// Seconds after which the object is no longer read.
+    pub ttl_s: Option<u64>,
+    /// Length of the source in bytes where it is known, for progress only.
+    pub len_hint: Option<u64>,
+    /// What recovery tells the next run if this one stops between commit and acknowledgement.
+    pub note: Option<String>,
+    /// Listens to progress.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// A put that is committed and acknowledged.
+#[derive(Debug)]
+pub struct Receipt {
+    /// The manifest that names the object.
+    pub manifest: Manifest,
+    /// Payload length in bytes.
+    pub len_bytes: u64,
+    /// Bytes stored at all backends together.
+    pub stored_bytes: u64,
+    /// Backends at which replaced shares are still to be removed, by the next run.
+    pub pending: Vec<String>,
+}
+
+/// Replaced dealings that a manifest carries on, so that it stays small.
+const MAX_SUPERSEDED: usize = 4;
+
+/// One put under way.
+struct Putting<'a> {
+    store: &'a Store,
+    tag: StoreTag,
+    sites: Arc<[Site]>,
+    dealing: Dealing,
+    places: Vec<Place>,
+    progress: Arc<PutProgress>,
+}
+
+/// What the segments left behind for the manifest.
+struct Dealt {
+    indices: Vec<Index>,
+    geometry: Geometry,
+    len_bytes: u64,
+}
+
+impl Store {
+    /// Deals `source` over all backends and acknowledges when the manifest is committed.
+    ///
+    /// `on_commit` runs once the manifest is committed and before the put is acknowledged, for
+    /// example to write the manifest to a file; [`nothing_more`] does nothing.
+    ///
+    /// # Errors
+    /// Before anything is written: [`Error::KeyMissing`], [`Error::Config`], [`Error::ZoneQuorum`].
+    /// [`Error::Backend`] or [`Error::InsufficientBackends`] when not all backends take their share,
+    /// [`Error::ShareUpload`] when one stores something else, [`Error::Input`] when the source
+    /// fails, [`Error::Random`] when the random source does. After any of these the put is
+    /// invisible and its traces are removed, now or by the next run.
+    pub async fn put(
+        &self,
+        source: &mut (dyn AsyncRead + Unpin + Send),
+        options: PutOptions,
+        on_commit: OnCommit<'_>,
+    ) -> Result<Receipt, Error> {
+        let keys = self.keys()?;
+        let layout = self.layout()?;
+        self.check_placement()?;
+        let sites: Arc<[Site]> = self.sites_for_writing(keys.store_tag()).await?.into();
+        let (object_id, replaced) = match &options.name {
+            Some(name) => {
+                let object_id = keys.named_object(name);
+                (
+                    object_id,
+                    self.find_id(object_id).await?.map(|found| found.manifest),
+                )
+            }
+            None => (ObjectId(draw(&*self.entropy)?), None),
+        };
+        let dealing = Dealing {
+            layout,
+            object_id,
+            put_id: PutId(draw(&*self.entropy)?),
+        };
+        let places = self.places(&sites, &dealing)?;
+        let progress = Arc::new(PutProgress::new(&sites, &options, layout));
+        let putting = Putting {
+            store: self,
+            tag: keys.store_tag(),
+            sites,
+            dealing,
+            places,
+            progress,
+        };
+
+        let mut entry = self.begin(putting.intent(options.note.clone()))?;
+        putting.progress.stage(Stage::Journal);
+        let committed = putting
+            .run(source, &options, replaced.as_ref(), &mut entry)
+            .await;
+        let (manifest, len_bytes) = match committed {
+            Ok(committed) => committed,
+            Err(error) => {
+                putting.give_up(entry).await;
+                return Err(error);
+            }
+        };
+        on_commit(&manifest)?;
+        self.remember(&manifest, options.name.as_deref())?;
+        let pending = self.finish(&manifest, entry).await?;
+        let stored_bytes = putting.progress.done();
+        Ok(Receipt {
+            manifest,
+            len_bytes,
+            stored_bytes,
+            pending,
+        })
+    }
+
+    fn places(&self, sites: &[Site], dealing: &Dealing) -> Result<Vec<Place>, Error> {
+        let keys = self.keys()?;
+        let place = |site: &Site| Place {
+            backend: site.uid,
+            label: site.label().to_owned(),
+            manifest_prefix: keys.manifest_prefix(dealing.object_id, site.uid),
+            share_prefix: keys.share_prefix(dealing.object_id, dealing.put_id, site.uid),
+        };
+        Ok(sites.iter().map(place).collect())
+    }
+
+    /// Opens a journal entry where the store has a journal.
+    pub(crate) fn begin(&self, intent: Intent) -> Result<Option<Entry>, Error> {
+        self.journal
+            .as_ref()
+            .map(|journal| journal.begin(intent))
+            .transpose()
+    }
+}
+
+impl Putting<'_> {
+    fn intent(&self, note: Option<String>) -> Intent {
+        Intent {
+            object_id: self.dealing.object_id,
+            put_id: self.dealing.put_id,
+            store_tag: self.tag,
+            k: self.dealing.layout.access.threshold(),
+            places: self.places.clone(),
+            deals: true,
+            note,
+        }
+    }
+
+    async fn run(
+        &self,
+        source: &mut (dyn AsyncRead + Unpin + Send),
+        options: &PutOptions,
+        replaced: Option<&Manifest>,
+        entry: &mut Option<Entry>,
+    ) -> Result<(Manifest, u64), Error> {
+        let dealt = self.put_segments(source).await?;
+        self.put_indices(&dealt).await?;
+        self.progress.stage(Stage::Segments);
+        let manifest = Manifest::seal(self.body(options, &dealt, replaced)?, self.store.keys()?)?;
+        if let Some(entry) = entry {
+            entry.reach_manifest(manifest.envelope())?;
+        }
+        self.progress.stage(Stage::Manifest);
+        self.store.commit(&manifest, &self.sites).await?;
+        self.progress.stage(Stage::Committed);
+        Ok((manifest, dealt.len_bytes))
+    }
+
+    /// Removes what was written, unless the manifest phase was reached: then the next run goes on.
+    async fn give_up(&self, entry: Option<Entry>) {
+        self.progress.fail();
+        let Some(entry) = entry else {
+            let _ = self
+                .store
+                .erase_places(self.tag, &self.places, &self.sites)
+                .await;
+            return;
+        };
+        if entry.manifest.is_none()
+            && self
+                .store
+                .erase_places(self.tag, &self.places, &self.sites)
+                .await
+                .is_empty()
+        {
+            let _ = entry.close();
+        }
+    }
+
+    /// Reads, deals and uploads; one segment travels while the next is read and dealt.
+    async fn put_segments(
+        &self,
+        source: &mut (dyn AsyncRead + Unpin + Send),
+    ) -> Result<Dealt, Error> {
+        let layout = self.dealing.layout;
+        let mut source = ChunkSource::new(source, layout);
+        let mut payload = Sha256::new();
+        let mut indices = vec![Index::default(); self.sites.len()];
+        let mut travelling: Option<JoinHandle<Result<(), Error>>> = None;
+        let mut segment = 0;
+        while let Some(batch) = source.next().await? {
+            let randomness = SegmentRandomness::draw(&*self.store.entropy)?;
+            let (dealing, len_bytes) = (self.dealing, source.len_bytes());
+            let deal = tokio::task::spawn_blocking(move || {
+                let mut payload = payload;
+                deal_segment(
+                    &dealing,
+                    segment,
+                    batch,
+                    &mut payload,
+                    len_bytes,
+                    &randomness,
+                )
+                .map(|dealt| (dealt, payload))
+            });
+            let dealt;
+            (dealt, payload) = deal.await.map_err(panicked)??;
+            for (index, root) in indices.iter_mut().zip(&dealt.roots) {
+                index.push(0, *root);
+            }
+            arrived(travelling.take()).await?;
+            travelling = Some(self.upload(segment, dealt.objects, dealt.footer_len));
+            segment += 1;
+        }
+        arrived(travelling).await?;
+        let geometry = source
+            .geometry()
+            .ok_or(Error::ManifestInvalid("the source did not end"))?;
+        Ok(Dealt {
+            indices,
+            geometry,
+            len_bytes: source.len_bytes(),
+        })
+    }
+
+    /// Starts the upload of one segment to all backends.
+    fn upload(
+        &self,
+        segment: u64,
+        objects: Vec<Bytes>,
+        footer_len: usize,
+    ) -> JoinHandle<Result<(), Error>> {
+        let (sites, places) = (Arc::clone(&self.sites), self.places.clone());
+        let (progress, tag) = (Arc::clone(&self.progress), self.tag);
+        tokio::spawn(async move {
+            let uploads = sites.iter().zip(&places).zip(objects).enumerate().map(
+                |(share, ((site, place), object))| {
+                    let key = names::segment(tag, place.share_prefix, segment, 0);
+                    let progress = &progress;
+                    async move {
+                        progress.report(share, Status::Uploading, 0);
+                        let len = object.len();
+                        put_confirmed(site, &key, object, footer_len).await?;
+                        progress.report(share, Status::Uploading, len as u64);
+                        Ok(())
+                    }
+                },
+            );
+            all_stored(join_all(uploads).await)
+        })
+    }
+
+    /// Objects of one segment need no index: their footer gives the root.
+    async fn put_indices(&self, dealt: &Dealt) -> Result<(), Error> {
+        if dealt.geometry.segments() == 1 {
+            return Ok(());
+        }
+        let uploads = self.sites.iter().zip(&self.places).zip(&dealt.indices).map(
+            |((site, place), index)| {
+                let key = names::index(self.tag, place.share_prefix);
+                let bytes = Bytes::from(index.encode());
+                async move {
+                    let len = bytes.len();
+                    put_confirmed(site, &key, bytes, len).await
+                }
+            },
+        );
+        all_stored(join_all(uploads).await)
+    }
+
+    fn body(
+        &self,
+        options: &PutOptions,
+        dealt: &Dealt,
+        replaced: Option<&Manifest>,
+    ) -> Result<Body, Error> {
+        let keys = self.store.keys()?;
+        let layout = self.dealing.layout;
+        let now = self.store.clock.now_unix_s();
+        let domains: Vec<(u8, &FailureDomain)> = (0..layout.access.share_count())
+            .zip(self.sites.iter().map(|site| &site.attached.domain))
+            .collect();
+        let trial = placement::is_trial(layout.access.threshold(), &domains);
+        let parts = (0..)
+            .zip(&*self.sites)
+            .zip(&self.places)
+            .zip(&dealt.indices);
+        let shares = parts.map(|(((index, site), place), share)| ShareEntry {
+            index,
+            root: share.root(),
+            location: location(site, place),
+        });
+        let held = (0..).zip(&*self.sites);
+        Ok(Body {
+            object_id: self.dealing.object_id,
+            put_id: self.dealing.put_id,
+            version: replaced.map_or(Ok(1), next_version)?,
+            state: STATE_LIVE,
+            device: self.store.device,
+            previous: replaced.map(Manifest::hash),
+            maker: keys.maker(),
+            store_tag: keys.store_tag(),
+            scheme: layout.access.scheme().id(),
+            mode: Mode::Perfect.id(),
+            padding: layout.padding.id(),
+            suffix: Suffix::Seed.id(),
+            k: layout.access.threshold(),
+            n: layout.access.share_count(),
+            chunk_len: layout.chunk_len(),
+            chunks_per_segment: layout.chunks_per_segment(),
+            padded_len: dealt.geometry.padded_len(),
+            chunks: dealt.geometry.chunks(),
+            shares: shares.collect(),
+            held: held
+                .map(|(index, site)| Held {
+                    index,
+                    backend: site.uid,
+                    since_unix_s: now,
+                })
+                .collect(),
+            revocation: 0,
+            created_unix_s: now,
+            expires_unix_s: options.ttl_s.map(|ttl| now.saturating_add(ttl)),
+            superseded: replaced.map(superseded),
+            extension: options.extension.clone().map(Blob),
+            trial: trial.then_some(true),
+        })
+    }
+}
+
+/// The version that follows `manifest`.
+pub(crate) fn next_version(manifest: &Manifest) -> Result<u64, Error> {
+    let next = manifest.body().version.checked_add(1);
+    next.ok_or(Error::ManifestInvalid("its version is the last there is"))
+}
+
+fn location(site: &Site, place: &Place) -> Location {
+    let domain = site.attached.domain.clone();
+    Location {
+        backend: site.uid,
+        label: site.label().to_owned(),
+        manifest_prefix: place.manifest_prefix,
+        share_prefix: place.share_prefix,
+        zone: domain.zone,
+        operator: domain.operator,
+        credential: domain.credential,
+        host: domain.host,
+    }
+}
+
+/// What a replaced manifest leaves to delete: its own dealing, and those that it had replaced
+/// itself, because nobody can say that all of them are gone. The oldest are dropped first.
+fn superseded(replaced: &Manifest) -> Vec<Superseded> {
+    let body = replaced.body();
+    let locations = body.shares.iter().map(|share| SupersededLocation {
+        backend: share.location.backend,
+        share_prefix: share.location.share_prefix,
+    });
+    let own = Superseded {
+        put_id: body.put_id,
+        locations: locations.collect(),
+    };
+    let earlier = body.superseded.iter().flatten().cloned();
+    std::iter::once(own)
+        .chain(earlier)
+        .take(MAX_SUPERSEDED)
+        .collect()
+}
+
+async fn arrived(upload: Option<JoinHandle<Result<(), Error>>>) -> Result<(), Error> {
+    match upload {
+        Some(upload) => upload.await.map_err(panicked)?,
+        None => Ok(()),
+    }
+}
+
+/// A task that panicked has a bug; the panic goes on where somebody sees it.
+pub(crate) fn panicked(error: tokio::task::JoinError) -> Error {
+    match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Error::Config("the runtime is shutting down".into()),
+    }
+}
+
+/// Counts bytes for each share and tells the observer.
+struct PutProgress {
+    observer: Arc<dyn Observer>,
+    labels: Vec<String>,
+    bytes: Vec<std::sync::atomic::AtomicU64>,
+    total_bytes: Option<u64>,
+    started: Instant,
+}
+
+impl PutProgress {
+    fn new(sites: &[Site], options: &PutOptions, layout: Layout) -> Self {
+        let total = |len: u64| {
+            let geometry = Geometry::try_new(layout, layout.padded_len(len).ok()?).ok()?;
+            Some(
+                (0..geometry.segments())
+                    .map(|segment| geometry.footer(segment).end)
+                    .sum(),
+            )
+        };
+        Self {
+            observer: options.observer.clone().unwrap_or_else(|| Arc::new(Silent)),
+            labels: sites.iter().map(|site| site.label().to_owned()).collect(),
+            bytes: sites.iter().map(|_| 0.into()).collect(),
+            total_bytes: options.len_hint.and_then(total),
+            started: Instant::now(),
+        }
+    }
+
+    fn stage(&self, stage: Stage) {
+        self.observer.stage(stage);
+    }
+
+    fn report(&self, share: usize, status: Status, moved: u64) {
+        use std::sync::atomic::Ordering::Relaxed;
+        let bytes_transferred = self.bytes[share].fetch_add(moved, Relaxed) + moved;
+        self.observer.progress(&ProgressEvent {
+            backend_id: self.labels[share].clone(),
+            share_index: u8::try_from(share).unwrap_or(u8::MAX),
+            total_shares: u8::try_from(self.labels.len()).unwrap_or(u8::MAX),
+            status,
+            bytes_transferred,
+            total_bytes: self.total_bytes,
+            duration: self.started.elapsed(),
+        });
+    }
+
+    /// Ends every share well; bytes stored at all backends together.
+    fn done(&self) -> u64 {
+        (0..self.labels.len()).for_each(|share| self.report(share, Status::Complete, 0));
+        self.bytes
+            .iter()
+            .map(|bytes| bytes.load(std::sync::atomic::Ordering::Relaxed))
+            .sum()
+    }
+
+    fn fail(&self) {
+        (0..self.labels.len()).for_each(|share| self.report(share, Status::Failed, 0));
+    }
+}

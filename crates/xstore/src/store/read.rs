@@ -1,0 +1,514 @@
+//! Reading chunks: fetch k shares, verify every record, replace the bad ones, reconstruct.
+//!
+//! Nothing is combined before its own tag verified, and a share that fails is named and replaced by
+//! another at once. Only when a chunk cannot reach k good records is it short; then reading goes on
+//! without releasing anything, so that everything missing can be told at once.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use rayon::prelude::*;
+use tokio::sync::OnceCell;
+use xorida_core::{Recovery, SALT_LEN, ShareIndex, Tag, Target, VerifiedShare};
+
+use crate::backend::{BackendError, BackendErrorKind, ObjectKey};
+use crate::chunk::{Dealing, OpenedChunk};
+use crate::error::{Error, FaultReason, ReasonKind, ShareFault, Shortage};
+use crate::geometry::Geometry;
+use crate::ids::{Prefix, ShareRoot, StoreTag};
+use crate::manifest::{Body, ShareEntry};
+use crate::names;
+use crate::segment::{Footer, Index, Malformed};
+use crate::store::listing::for_each_page;
+use crate::store::put::panicked;
+use crate::store::sites::{Site, Sites};
+
+/// One dealing, ready to be read from the backends that answered.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    pub(crate) geometry: Geometry,
+    pub(crate) dealing: Dealing,
+    threshold: usize,
+    shares: Arc<[ShareReader]>,
+    missing: Vec<ShareFault>,
+}
+
+/// What became of a run of chunks of one segment.
+pub(crate) struct Chunks {
+    /// The chunks in order, or nothing when one of them is short.
+    pub(crate) opened: Vec<OpenedChunk>,
+    /// Chunks with fewer than k good records, and how many they have.
+    pub(crate) short: Vec<(u64, u8)>,
+    /// Shares that could not be used.
+    pub(crate) faults: BTreeSet<ShareFault>,
+}
+
+impl Chunks {
+    /// No chunks, none missing.
+    pub(crate) const fn none() -> Self {
+        Self {
+            opened: Vec::new(),
+            short: Vec::new(),
+            faults: BTreeSet::new(),
+        }
+    }
+}
+
+impl Reader {
+    /// Matches the shares of a manifest to the backends that carry their identity.
+    pub(crate) fn new(body: &Body, sites: &Sites) -> Result<Self, Error> {
+        let geometry = body.geometry()?;
+        let access = geometry.layout().access;
+        let mut shares = Vec::new();
+        let mut missing = Vec::new();
+        for entry in &body.shares {
+            let index = ShareIndex::try_new(entry.index, access)?;
+            let mut claimants: Vec<&Site> = sites
+                .known
+                .iter()
+                .filter(|site| site.uid == entry.location.backend)
+                .collect();
+            // Identities can be copied: the one with the right label is asked first.
+            claimants.sort_by_key(|site| site.label() != entry.location.label);
+            if claimants.is_empty() {
+                missing.push(whole_share(entry, sites));
+            }
+            let reader = |site: &Site| ShareReader::new(index, site, entry, body.store_tag);
+            shares.extend(claimants.into_iter().map(reader));
+        }
+        Ok(Self {
+            geometry,
+            dealing: Dealing {
+                layout: geometry.layout(),
+                object_id: body.object_id,
+                put_id: body.put_id,
+            },
+            threshold: usize::from(access.threshold()),
+            shares: shares.into(),
+            missing,
+        })
+    }
+
+    /// Shares whose backend is not there at all.
+    pub(crate) fn missing(&self) -> &[ShareFault] {
+        &self.missing
+    }
+
+    /// How many shares can be asked for.
+    pub(crate) fn reachable(&self) -> usize {
+        distinct(self.shares.iter().map(|share| share.index))
+    }
+
+    /// An error that lists short chunks and every fault seen.
+    pub(crate) fn shortage(&self, chunks: Vec<(u64, u8)>, faults: BTreeSet<ShareFault>) -> Error {
+        let mut faults = faults;
+        faults.extend(self.missing.iter().cloned());
+        let faults = faults.into_iter().collect();
+        let needed = self.dealing.layout.access.threshold();
+        Error::InsufficientShares(Shortage {
+            needed,
+            chunks,
+            faults,
+        })
+    }
+
+    /// Reads `chunks`, which are of one segment. Shares listed in `distrusted` are asked last.
+    pub(crate) async fn read(
+        &self,
+        chunks: Range<u64>,
+        distrusted: &BTreeSet<ShareFault>,
+    ) -> Result<Chunks, Error> {
+        let mut order: Vec<usize> = (0..self.shares.len()).collect();
+        order.sort_by_key(|&at| {
+            distrusted
+                .iter()
+                .filter(|fault| fault.backend == self.shares[at].label)
+                .count()
+        });
+        let mut order = order.into_iter();
+        let mut faults = BTreeSet::new();
+        let mut parts: Vec<Arc<Part>> = Vec::new();
+        let mut opened: Vec<Option<OpenedChunk>> = chunks.clone().map(|_| None).collect();
+        let mut short: Vec<(u64, u8)> = chunks.clone().map(|chunk| (chunk, 0)).collect();
+        loop {
+            let wanted = self.threshold.saturating_sub(parts.len()).max(1);
+            let asked: Vec<usize> = order.by_ref().take(wanted).collect();
+            if asked.is_empty() {
+                break;
+            }
+            let fetches = asked.iter().map(|&at| self.fetch(at, chunks.clone()));
+            for fetched in join_all(fetches).await {
+                match fetched {
+                    Ok(part) => parts.push(Arc::new(part)),
+                    Err(fault) => _ = faults.insert(fault),
+                }
+            }
+            let have = distinct(parts.iter().map(|part| part.index));
+            if have < self.threshold {
+                short.iter_mut().for_each(|(_, good)| *good = count(have));
+                continue;
+            }
+            let again: Vec<u64> = short.iter().map(|(chunk, _)| *chunk).collect();
+            for (chunk, outcome) in self.open(again, &parts).await? {
+                faults.extend(outcome.bad);
+                match outcome.opened {
+                    Ok(secret) => {
+                        // The chunk lies in `chunks`, whose length fits in memory.
+                        let at = usize::try_from(chunk - chunks.start).unwrap_or(usize::MAX);
+                        opened[at] = Some(secret);
+                        short.retain(|(short, _)| *short != chunk);
+                    }
+                    Err(good) => {
+                        short
+                            .iter_mut()
+                            .filter(|s| s.0 == chunk)
+                            .for_each(|s| s.1 = good);
+                    }
+                }
+            }
+            if short.is_empty() {
+                break;
+            }
+        }
+        let opened = opened
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+            .unwrap_or_default();
+        Ok(Chunks {
+            opened,
+            short,
+            faults,
+        })
+    }
+
+    async fn fetch(&self, at: usize, chunks: Range<u64>) -> Result<Part, ShareFault> {
+        let share = &self.shares[at];
+        let segment = self.geometry.segment_of(chunks.start);
+        share
+            .fetch(&self.geometry, segment, chunks)
+            .await
+            .map_err(|reason| ShareFault {
+                backend: share.label.clone(),
+                segment: Some(segment),
+                chunk: None,
+                reason,
+            })
+    }
+
+    /// Verifies and reconstructs `chunks` from `parts`, off the async threads and in parallel.
+    async fn open(
+        &self,
+        chunks: Vec<u64>,
+        parts: &[Arc<Part>],
+    ) -> Result<Vec<(u64, Outcome)>, Error> {
+        let (reader, parts) = (self.clone(), parts.to_vec());
+        let open = move || {
+            let opening = Opening {
+                reader: &reader,
+                parts: &parts,
+                plans: Plans::default(),
+            };
+            chunks
+                .into_par_iter()
+                .map(|chunk| Ok((chunk, opening.open(chunk)?)))
+                .collect::<Result<Vec<_>, Error>>()
+        };
+        tokio::task::spawn_blocking(open).await.map_err(panicked)?
+    }
+}
+
+/// A number of shares, of which there are at most 251.
+fn count(shares: usize) -> u8 {
+    u8::try_from(shares).unwrap_or(u8::MAX)
+}
+
+fn distinct(indices: impl Iterator<Item = ShareIndex>) -> usize {
+    indices.collect::<BTreeSet<_>>().len()
+}
+
+fn whole_share(entry: &ShareEntry, sites: &Sites) -> ShareFault {
+    let label = entry.location.label.clone();
+    let failure = sites
+        .failures
+        .iter()
+        .find(|failure| failure.backend == label);
+    let reason = failure.map_or(FaultReason::NotConfigured, backend_reason);
+    ShareFault {
+        backend: label,
+        segment: None,
+        chunk: None,
+        reason,
+    }
+}
+
+fn backend_reason(failure: &BackendError) -> FaultReason {
+    FaultReason::Backend(ReasonKind(failure.kind))
+}
+
+/// One chunk, opened or with the number of its good records; and the records that were bad.
+struct Outcome {
+    opened: Result<OpenedChunk, u8>,
+    bad: Vec<ShareFault>,
+}
+
+/// Recovery plans by the set of shares they use; the set rarely changes within an object.
+#[derive(Default)]
+struct Plans(std::sync::Mutex<Vec<(Vec<ShareIndex>, Arc<Recovery>)>>);
+
+impl Plans {
+    fn plan(&self, dealing: &Dealing, indices: &[ShareIndex]) -> Result<Arc<Recovery>, Error> {
+        let mut plans = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((_, plan)) = plans.iter().find(|(set, _)| set == indices) {
+            return Ok(Arc::clone(plan));
+        }
+        let plan = Recovery::try_new(dealing.layout.access, indices, Target::Secret)?;
+        let plan = Arc::new(plan);
+        plans.push((indices.to_vec(), Arc::clone(&plan)));
+        Ok(plan)
+    }
+}
+
+struct Opening<'a> {
+    reader: &'a Reader,
+    parts: &'a [Arc<Part>],
+    plans: Plans,
+}
+
+impl Opening<'_> {
+    fn open(&self, chunk: u64) -> Result<Outcome, Error> {
+        let Reader {
+            geometry,
+            dealing,
+            threshold,
+            ..
+        } = self.reader;
+        let kind = geometry.kind(chunk);
+        let mut shares: Vec<VerifiedShare<'_>> = Vec::with_capacity(*threshold);
+        let mut salts: Vec<[u8; SALT_LEN]> = Vec::with_capacity(*threshold);
+        let mut bad = Vec::new();
+        for part in self.parts {
+            if shares.iter().any(|share| share.index() == part.index) {
+                continue;
+            }
+            let (record, tag) = part.record(geometry, chunk);
+            let salt = record.first_chunk::<SALT_LEN>();
+            match (dealing.verify(chunk, kind, part.index, record, &tag), salt) {
+                (Some(share), Some(salt)) => {
+                    shares.push(share);
+                    salts.push(*salt);
+                }
+                _ => bad.push(ShareFault {
+                    backend: part.label.clone(),
+                    segment: Some(geometry.segment_of(chunk)),
+                    chunk: Some(chunk),
+                    reason: FaultReason::Integrity,
+                }),
+            }
+            if shares.len() == *threshold {
+                let indices: Vec<ShareIndex> = shares.iter().map(VerifiedShare::index).collect();
+                let plan = self.plans.plan(dealing, &indices)?;
+                let opened = dealing.open(chunk, &plan, &shares, &salts)?;
+                if opened.data_len() != geometry.data_len(chunk) {
+                    return Err(Error::Reconstruction { chunk });
+                }
+                return Ok(Outcome {
+                    opened: Ok(opened),
+                    bad,
+                });
+            }
+        }
+        Ok(Outcome {
+            opened: Err(count(shares.len())),
+            bad,
+        })
+    }
+}
+
+/// One share of a dealing, at the backend that holds it.
+struct ShareReader {
+    index: ShareIndex,
+    label: String,
+    site: Site,
+    root: ShareRoot,
+    tag: StoreTag,
+    prefix: Prefix,
+    segments: OnceCell<Result<Index, FaultReason>>,
+}
+
+/// Records of some chunks of one share, with tags that the manifest's root vouches for.
+struct Part {
+    index: ShareIndex,
+    label: String,
+    first: u64,
+    records: Bytes,
+    tags: Vec<Tag>,
+}
+
+impl Part {
+    /// One chunk's record and tag. The chunk is one of those fetched.
+    fn record(&self, geometry: &Geometry, chunk: u64) -> (&[u8], Tag) {
+        let start = geometry.records(&(self.first..self.first + 1)).start;
+        let record = geometry.records(&(chunk..chunk + 1));
+        let at = |offset: u64| usize::try_from(offset - start).unwrap_or(usize::MAX);
+        let tag = usize::try_from(chunk - self.first).unwrap_or(usize::MAX);
+        (
+            &self.records[at(record.start)..at(record.end)],
+            self.tags[tag],
+        )
+    }
+}
+
+impl ShareReader {
+    fn new(index: ShareIndex, site: &Site, entry: &ShareEntry, tag: StoreTag) -> Self {
+        Self {
+            index,
+            label: site.label().to_owned(),
+            site: site.clone(),
+            root: entry.root,
+            tag,
+            prefix: entry.location.share_prefix,
+            segments: OnceCell::new(),
+        }
+    }
+
+    /// Fetches the records of `chunks` and the footer of their segment; one request when both are
+    /// one range.
+    async fn fetch(
+        &self,
+        geometry: &Geometry,
+        segment: u64,
+        chunks: Range<u64>,
+    ) -> Result<Part, FaultReason> {
+        let (attempt, root) = self.segment(geometry, segment).await?;
+        let key = names::segment(self.tag, self.prefix, segment, attempt);
+        let (range, end) = (geometry.records(&chunks), geometry.footer(segment));
+        let (records, footer) = if range.end == end.start {
+            let both = self.exactly(&key, range.start..end.end).await?;
+            let split = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+            (both.slice(..split), both.slice(split..))
+        } else {
+            let footer = self.exactly(&key, end).await?;
+            let records = self.get(&key, range.clone()).await?;
+            if records.len() as u64 != range.end - range.start {
+                return Err(FaultReason::Integrity);
+            }
+            (records, footer)
+        };
+        let footer = Footer::parse(&footer).map_err(malformed)?;
+        let all = geometry.chunks_of(segment);
+        let whole = footer.segment() == segment
+            && footer.tags().len() as u64 == all.end - all.start
+            && footer.root() == root;
+        if !whole {
+            return Err(FaultReason::Integrity);
+        }
+        let skip = usize::try_from(chunks.start - all.start).unwrap_or(usize::MAX);
+        let take = usize::try_from(chunks.end - chunks.start).unwrap_or(usize::MAX);
+        let tags = footer.tags().skip(skip).take(take).collect();
+        Ok(Part {
+            index: self.index,
+            label: self.label.clone(),
+            first: chunks.start,
+            records,
+            tags,
+        })
+    }
+
+    /// Attempt and root of a segment. Objects of one segment have no index: the share's root is the
+    /// segment's.
+    async fn segment(
+        &self,
+        geometry: &Geometry,
+        segment: u64,
+    ) -> Result<(u32, ShareRoot), FaultReason> {
+        if geometry.segments() == 1 {
+            return Ok((0, self.root));
+        }
+        let index = self.segments.get_or_init(|| self.index(geometry)).await;
+        index
+            .as_ref()
+            .map_err(|reason| *reason)?
+            .get(segment)
+            .ok_or(FaultReason::Integrity)
+    }
+
+    /// The index object, or one rebuilt from the footers; either way the root decides.
+    async fn index(&self, geometry: &Geometry) -> Result<Index, FaultReason> {
+        let key = names::index(self.tag, self.prefix);
+        let stored = match self
+            .exactly(&key, 0..Index::encoded_len(geometry.segments()))
+            .await
+        {
+            Ok(bytes) => Index::parse(&bytes).map_err(malformed),
+            Err(reason) => Err(reason),
+        };
+        match stored {
+            Ok(index) if index.root() == self.root => Ok(index),
+            Err(reason @ FaultReason::Backend(ReasonKind(kind)))
+                if kind != BackendErrorKind::NotFound =>
+            {
+                Err(reason)
+            }
+            _ => self.rebuild_index(geometry).await,
+        }
+    }
+
+    async fn rebuild_index(&self, geometry: &Geometry) -> Result<Index, FaultReason> {
+        let mut index = Index::default();
+        for segment in 0..geometry.segments() {
+            let attempt = self.highest_attempt(segment).await?;
+            let key = names::segment(self.tag, self.prefix, segment, attempt);
+            let footer = self.exactly(&key, geometry.footer(segment)).await?;
+            index.push(attempt, Footer::parse(&footer).map_err(malformed)?.root());
+        }
+        if index.root() == self.root {
+            Ok(index)
+        } else {
+            Err(FaultReason::Integrity)
+        }
+    }
+
+    async fn highest_attempt(&self, segment: u64) -> Result<u32, FaultReason> {
+        let prefix = format!("{}{segment}/", names::shares(self.tag, self.prefix));
+        let mut highest = None;
+        let listed = for_each_page(&*self.site.attached.backend, &prefix, |keys| {
+            let attempts = keys
+                .iter()
+                .filter_map(|key| key.as_str().strip_prefix(&prefix));
+            highest = attempts
+                .filter_map(|attempt| attempt.parse().ok())
+                .chain(highest)
+                .max();
+        });
+        listed.await.map_err(|failure| backend_reason(&failure))?;
+        highest.ok_or(FaultReason::Backend(ReasonKind(BackendErrorKind::NotFound)))
+    }
+
+    /// A range that must end where the object ends: one byte more is asked for, and must not come.
+    async fn exactly(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, FaultReason> {
+        let bytes = self.get(key, range.start..range.end + 1).await?;
+        if bytes.len() as u64 == range.end - range.start {
+            Ok(bytes)
+        } else {
+            Err(FaultReason::Integrity)
+        }
+    }
+
+    async fn get(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, FaultReason> {
+        let read = self.site.attached.backend.get_range(key, range).await;
+        read.map_err(|failure| backend_reason(&failure))
+    }
+}
+
+const fn malformed(malformed: Malformed) -> FaultReason {
+    match malformed {
+        Malformed::Structure => FaultReason::Integrity,
+        Malformed::Version(_) => FaultReason::Version,
+    }
+}

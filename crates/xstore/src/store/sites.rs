@@ -1,0 +1,147 @@
+//! Which backend is which: labels are for people, identities are what manifests name.
+//!
+//! On first use by an owner a backend is given a random identity under that owner's tag. Shares and
+//! manifests are found by it, so a folder may be moved, renamed or relabelled without losing anything.
+
+use futures_util::future::join_all;
+
+use crate::backend::{BackendError, BackendErrorKind, Put};
+use crate::entropy::draw;
+use crate::error::Error;
+use crate::ids::{BackendUid, StoreTag};
+use crate::names;
+use crate::store::{Attached, Store};
+
+/// A backend with its identity.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    pub(crate) uid: BackendUid,
+    pub(crate) attached: Attached,
+}
+
+impl Site {
+    pub(crate) fn label(&self) -> &str {
+        self.attached.backend.id()
+    }
+}
+
+/// Backends that answered, and what the others said. One that does not know the owner has answered.
+#[derive(Debug, Default)]
+pub(crate) struct Sites {
+    pub(crate) known: Vec<Site>,
+    pub(crate) strangers: usize,
+    pub(crate) failures: Vec<BackendError>,
+}
+
+/// The backend that carries `uid`; of several that say so, the one with the label that goes with it.
+///
+/// An identity is no secret, so a backend can copy that of another. Readers ask all that claim one;
+/// a writer, which must choose, believes the label that the owner configured.
+pub(crate) fn claimant<'a>(sites: &'a [Site], uid: BackendUid, label: &str) -> Option<&'a Site> {
+    let mut claimants = sites.iter().filter(|site| site.uid == uid);
+    let labelled = claimants.clone().find(|site| site.label() == label);
+    labelled.or_else(|| claimants.next())
+}
+
+impl Store {
+    /// Asks every backend for its identity under `tag`.
+    pub(crate) async fn sites(&self, tag: StoreTag) -> Sites {
+        let answers = join_all(self.backends.iter().map(|site| read_uid(site, tag))).await;
+        let mut sites = Sites::default();
+        for (attached, answer) in self.backends.iter().zip(answers) {
+            match answer {
+                Ok(Some(uid)) => sites.known.push(Site {
+                    uid,
+                    attached: attached.clone(),
+                }),
+                Ok(None) => sites.strangers += 1,
+                Err(failure) => sites.failures.push(failure),
+            }
+        }
+        sites
+    }
+
+    /// All backends with their identities, drawn where there was none yet.
+    ///
+    /// # Errors
+    /// What the one failing backend said, or [`Error::InsufficientBackends`] for several; and
+    /// [`Error::Config`] when two labels lead to one backend.
+    pub(crate) async fn sites_for_writing(&self, tag: StoreTag) -> Result<Vec<Site>, Error> {
+        let mut sites = Vec::with_capacity(self.backends.len());
+        let mut failures = Vec::new();
+        let answers = join_all(self.backends.iter().map(|site| self.ensure_uid(site, tag))).await;
+        for (attached, answer) in self.backends.iter().zip(answers) {
+            match answer {
+                Ok(uid) => sites.push(Site {
+                    uid,
+                    attached: attached.clone(),
+                }),
+                Err(Error::Backend(failure)) => failures.push(failure),
+                Err(other) => return Err(other),
+            }
+        }
+        require_all(self.backends.len(), failures)?;
+        for (i, site) in sites.iter().enumerate() {
+            if let Some(other) = sites[..i].iter().find(|other| other.uid == site.uid) {
+                return Err(Error::Config(format!(
+                    "{} and {} are one and the same place",
+                    other.label(),
+                    site.label()
+                )));
+            }
+        }
+        Ok(sites)
+    }
+
+    async fn ensure_uid(&self, site: &Attached, tag: StoreTag) -> Result<BackendUid, Error> {
+        if let Some(uid) = read_uid(site, tag).await? {
+            return Ok(uid);
+        }
+        let uid = BackendUid(draw(&*self.entropy)?);
+        let bytes = uid.0.to_vec().into();
+        match site
+            .backend
+            .put_new(&names::backend_uid(tag), bytes)
+            .await?
+        {
+            Put::Created => Ok(uid),
+            // Another client was faster: its identity counts.
+            Put::AlreadyExists => Ok(read_uid(site, tag).await?.ok_or_else(|| {
+                BackendError::new(BackendErrorKind::Unavailable, site.backend.id())
+            })?),
+        }
+    }
+}
+
+/// No failure is no error; one is its own; several are listed together.
+pub(crate) fn require_all(asked: usize, mut failures: Vec<BackendError>) -> Result<(), Error> {
+    match failures.len() {
+        0 => Ok(()),
+        1 => Err(Error::Backend(failures.remove(0))),
+        failed => Err(Error::InsufficientBackends {
+            needed: asked,
+            available: asked - failed,
+            failures,
+        }),
+    }
+}
+
+/// The identity at a backend; `None` when it has none yet.
+async fn read_uid(site: &Attached, tag: StoreTag) -> Result<Option<BackendUid>, BackendError> {
+    let read = site
+        .backend
+        .get_range(&names::backend_uid(tag), 0..17)
+        .await;
+    match read {
+        Ok(bytes) => match <[u8; 16]>::try_from(bytes.as_ref()) {
+            Ok(uid) => Ok(Some(BackendUid(uid))),
+            Err(_) => Err(BackendError::with_source(
+                BackendErrorKind::Unavailable,
+                site.backend.id(),
+                "its identity object is damaged",
+            )),
+        },
+        Err(error) if error.kind == BackendErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

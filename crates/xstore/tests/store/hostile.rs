@@ -1,0 +1,151 @@
+//! Backends, makers and histories that want to take an object over, hide it, or keep its shares.
+
+use std::sync::Arc;
+
+use xstore::catalogue::MemoryCatalogue;
+use xstore::cbor::Blob;
+use xstore::keys::trust::TrustedMakers;
+use xstore::keys::{OwnerKeys, RootKey};
+use xstore::manifest::Body;
+use xstore::placement::FailureDomain;
+use xstore::{Manifest, PutOptions, Store, StoreBuilder, UnknownMakers, names};
+
+use crate::world::{World, get, payload};
+
+/// Puts a manifest where one backend would keep it.
+fn plant(world: &World, at: usize, manifest: &Manifest) {
+    let body = manifest.body();
+    let prefix = body.shares[at].location.manifest_prefix;
+    let key = names::manifest(body.store_tag, prefix, body.version, manifest.hash());
+    world.replace(at, &key, manifest.envelope().to_vec());
+}
+
+/// A client that has seen nothing yet.
+fn newcomer(world: &World) -> StoreBuilder {
+    let builder = Store::builder().catalogue(Arc::new(MemoryCatalogue::default()));
+    world.backends.iter().fold(builder, |builder, backend| {
+        builder.backend(Arc::clone(backend) as _, FailureDomain::default())
+    })
+}
+
+/// The next version of an object, as another maker would write it.
+fn forged(mine: &Manifest, by: &OwnerKeys) -> Manifest {
+    let body = Body {
+        version: 2,
+        previous: Some(mine.hash()),
+        maker: by.maker(),
+        extension: Some(Blob(b"another consent".to_vec())),
+        ..mine.body().clone()
+    };
+    Manifest::seal(body, by).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_maker_has_no_word_in_objects_of_others() {
+    let world = World::new(2, 3);
+    let mine = world.put_named("genome", &payload(100, 1)).await.manifest;
+    let other = OwnerKeys::derive(&RootKey::from_bytes([8; 32]));
+    plant(&world, 0, &forged(&mine, &other));
+    let mut trusted = TrustedMakers::default();
+    trusted.pin("other", other.maker()).unwrap();
+    let store = newcomer(&world)
+        .keys(Arc::clone(&world.keys))
+        .trusted(trusted)
+        .build()
+        .unwrap();
+    for found in [
+        store.find_name("genome").await.unwrap(),
+        store.find_file(mine.envelope()).await.unwrap(),
+    ] {
+        assert_eq!(found.manifest, mine);
+    }
+    assert_eq!(store.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accepting_unknown_makers_accepts_the_maker_in_hand_and_no_other() {
+    let world = World::new(2, 3);
+    let mine = world.put(&payload(100, 2)).await.manifest;
+    plant(
+        &world,
+        1,
+        &forged(&mine, &OwnerKeys::derive(&RootKey::from_bytes([9; 32]))),
+    );
+    let store = newcomer(&world)
+        .unknown_makers(UnknownMakers::Accept)
+        .build()
+        .unwrap();
+    let found = store.find_file(mine.envelope()).await.unwrap();
+    assert_eq!(found.manifest.body(), mine.body());
+    let mut broken = mine.envelope().to_vec();
+    let last = broken.len() - 1;
+    broken[last] ^= 1;
+    let error = store.find_file(&broken).await.unwrap_err();
+    assert_eq!(
+        error.code(),
+        "MANIFEST_INVALID",
+        "a broken signature is not an unknown maker"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_claims_the_identity_of_another_hides_only_itself() {
+    let world = World::new(2, 3);
+    let data = payload(100, 3);
+    let manifest = world.put(&data).await.manifest;
+    let id = names::backend_uid(manifest.body().store_tag);
+    let claimed = world.objects(1)[&id].clone();
+    world.replace(0, &id, claimed);
+    let (restored, _) = get(&world.reader(&[0, 1, 2]), &manifest).await.unwrap();
+    assert_eq!(restored, data);
+    // With the other good share away, one is left: a copied identity is no second share.
+    let error = get(&world.reader(&[0, 1]), &manifest).await.unwrap_err();
+    assert_eq!(error.code(), "INSUFFICIENT_SHARES");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_that_could_not_be_removed_are_removed_later_even_after_another_put() {
+    let world = World::new(2, 3);
+    world.put_named("genome", &payload(100, 4)).await;
+    let (store, plan) = (world.store(), world.plans[2].clone());
+    let mut options = PutOptions::default();
+    options.name = Some("genome".into());
+    let mut source: &[u8] = b"second";
+    let mut stop = |_: &Manifest| {
+        plan.stop();
+        Ok(())
+    };
+    let receipt = store.put(&mut source, options, &mut stop).await.unwrap();
+    assert_eq!(receipt.pending, ["site-2"]);
+    drop(receipt);
+    world.plans[2].set([]);
+    world.put_named("genome", b"third").await;
+    let report = world.store().recover(|_, _| Ok(())).await.unwrap();
+    assert!(report.postponed.is_empty(), "{:?}", report.postponed);
+    assert_eq!(
+        world.share_names().len(),
+        3,
+        "only the third version is left"
+    );
+    assert!(
+        world
+            .store()
+            .recover(|_, _| Ok(()))
+            .await
+            .unwrap()
+            .recovered
+            .is_empty()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_only_pretends_to_delete_is_told_apart() {
+    let world = World::new(2, 3);
+    let manifest = world.put_named("genome", &payload(100, 5)).await.manifest;
+    // The deletion manifest is stored; every delete after it is acknowledged and does nothing.
+    world.plans[1].set([xstore::testing::Fault::LoseEffects {
+        effects: 1..u64::MAX,
+    }]);
+    let report = world.store().delete(&manifest).await.unwrap();
+    assert_eq!(report.pending, ["site-1"]);
+}

@@ -1,0 +1,14 @@
+//! The store as its callers see it, over backends in memory that fail as they are told.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that cannot go on fails its test"
+)]
+
+mod attack;
+mod crash;
+mod damage;
+mod dishonest;
+mod hostile;
+mod roundtrip;
+mod versions;
+mod world;
