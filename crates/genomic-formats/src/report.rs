@@ -68,6 +68,18 @@ pub enum SortOrder {
     Unknown,
 }
 
+/// The word that `@HD SO` has for it.
+impl std::fmt::Display for SortOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Coordinate => "coordinate",
+            Self::QueryName => "queryname",
+            Self::Unsorted => "unsorted",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
 /// What a file's header and records say of themselves.
 ///
 /// Unlike a [`Finding`], this repeats content of the file: treat it as the file itself.

@@ -19,8 +19,8 @@ pub const AUTHORIZATION_LIFETIME: SignedDuration = SignedDuration::from_mins(15)
 /// What somebody wants to do with one object.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// The object that is split or read.
-    pub object_id: [u8; 32],
+    /// The object that is read; `None` for a deposit, which makes one object that has no id yet.
+    pub object_id: Option<[u8; 32]>,
     /// What is done with it.
     pub usage: &'a Use,
     /// What for; `None` means the consent's own purpose. Compared byte for byte.
@@ -82,7 +82,7 @@ impl Use {
 /// ) -> genomicshare::Authorization {
 ///     genomicshare::Authorization {
 ///         usage,
-///         object_id: [0; 32],
+///         object_id: None,
 ///         consent,
 ///         authorized_at: now,
 ///         not_after: now,
@@ -93,7 +93,7 @@ impl Use {
 #[must_use = "an authorisation permits one operation; hand it over"]
 pub struct Authorization {
     usage: Use,
-    object_id: [u8; 32],
+    object_id: Option<[u8; 32]>,
     consent: ConsentRecord,
     authorized_at: Timestamp,
     not_after: Timestamp,
@@ -133,10 +133,10 @@ impl Authorization {
         &self.usage
     }
 
-    /// The object it is permitted for.
+    /// The object it is permitted for; `None` for the one that a deposit makes.
     #[must_use]
-    pub fn object_id(&self) -> &[u8; 32] {
-        &self.object_id
+    pub fn object_id(&self) -> Option<&[u8; 32]> {
+        self.object_id.as_ref()
     }
 
     /// The consent that permits it.

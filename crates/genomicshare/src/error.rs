@@ -13,7 +13,7 @@ pub use crate::consent::problem::{ConsentProblem, ConsentReason};
 pub use crate::refusal::Refusal;
 
 /// Why an operation of this crate failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A sites file or a law table is not valid.
@@ -25,6 +25,12 @@ pub enum Error {
     /// Everything could be read, and the answer is no.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The file is damaged or not what it says it is.
+    #[error(transparent)]
+    Format(#[from] genomic_formats::Error),
+    /// Storage failed.
+    #[error(transparent)]
+    Store(xstore::Error),
 }
 
 impl Error {
@@ -35,6 +41,17 @@ impl Error {
             Self::Config(_) => "INVALID_CONFIG",
             Self::Consent(_) => "CONSENT_INVALID",
             Self::Refused(refusal) => refusal.code(),
+            Self::Format(error) => error.code(),
+            Self::Store(error) => sharing_code(error.code()),
+        }
+    }
+
+    /// The code of the layer below, where this crate has its own name for it.
+    #[must_use]
+    pub fn cause(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(error) => Some(error.code()).filter(|code| *code != self.code()),
+            Self::Config(_) | Self::Consent(_) | Self::Refused(_) | Self::Format(_) => None,
         }
     }
 
@@ -47,6 +64,35 @@ impl Error {
                 "obtain a record with every named field mended; nothing was written"
             }
             Self::Refused(refusal) => refusal.recovery(),
+            Self::Format(error) => error.recovery(),
+            Self::Store(error) => error.recovery(),
+        }
+    }
+
+    /// The caller mixed up what belongs together; nothing was written.
+    pub(crate) fn wrong_use(what: &'static str) -> Self {
+        Self::Store(xstore::Error::Config(what.into()))
+    }
+}
+
+/// The three codes that sharing has its own names for; every other passes unchanged.
+fn sharing_code(code: &'static str) -> &'static str {
+    match code {
+        "PAYLOAD_HMAC_FAILED" => "HMAC_FAILED",
+        "RECONSTRUCTION_FAILED" | "PADDING_INVALID" => "RECONSTRUCT_FAILED",
+        other => other,
+    }
+}
+
+/// A refusal by our own guard comes back as what it was; all else is storage.
+impl From<xstore::Error> for Error {
+    fn from(error: xstore::Error) -> Self {
+        match error {
+            xstore::Error::Refused(cause) => match cause.downcast::<Self>() {
+                Ok(own) => *own,
+                Err(other) => Self::Store(xstore::Error::Refused(other)),
+            },
+            other => Self::Store(other),
         }
     }
 }

@@ -17,15 +17,21 @@
 pub mod authorize;
 mod config_problem;
 pub mod consent;
+pub mod deposit;
 pub mod error;
 pub mod jurisdiction;
 pub mod plan;
 mod refusal;
+pub mod retrieve;
+pub mod shared;
 pub mod sites;
 
 pub use authorize::{Authorization, Request, Use, authorize};
 pub use consent::{Assurance, ConsentFields, ConsentRecord};
+pub use deposit::{Damaged, DepositOptions, Deposited, deposit};
 pub use error::{ConfigProblem, ConfigReason, ConsentProblem, ConsentReason, Error, Refusal};
 pub use jurisdiction::{JurisdictionCode, Law, LawTable, LawTableFiles, Zone};
 pub use plan::{Plan, plan};
+pub use retrieve::{Now, retrieve};
+pub use shared::{Placed, SharedFile};
 pub use sites::{Endpoint, Site, Sites};

@@ -194,7 +194,7 @@ fn refusals(
         };
         // The object does not exist yet; consent does not depend on its identity.
         let request = Request {
-            object_id: [0; 32],
+            object_id: None,
             usage: &usage,
             purpose: None,
         };

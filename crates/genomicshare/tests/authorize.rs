@@ -38,7 +38,7 @@ fn ask(jurisdictions: &[&str], purpose: Option<&str>, now: &str) -> Result<Autho
         jurisdictions: codes(jurisdictions),
     };
     let request = Request {
-        object_id: OBJECT,
+        object_id: Some(OBJECT),
         usage: &usage,
         purpose,
     };
@@ -54,7 +54,7 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> (&'static str, Strin
 #[test]
 fn a_covered_deposit_is_permitted_and_bound() {
     let permit = ask(&["CA", "DE"], None, "2026-11-20T12:00:00Z").expect("permitted");
-    assert_eq!(permit.object_id(), &OBJECT);
+    assert_eq!(permit.object_id(), Some(&OBJECT));
     assert_eq!(permit.usage().jurisdictions(), codes(&["CA", "DE"]));
     assert_eq!(permit.consent(), &consent());
     assert_eq!(permit.not_after(), at("2026-11-20T12:15:00Z"));
@@ -66,7 +66,7 @@ fn a_covered_retrieval_is_permitted() {
         from: codes(&["DE"]),
     };
     let request = Request {
-        object_id: OBJECT,
+        object_id: Some(OBJECT),
         usage: &usage,
         purpose: Some("rare-disease-research"),
     };
@@ -184,7 +184,7 @@ fn the_last_instants_of_time_do_not_overflow() {
         jurisdictions: codes(&["DE"]),
     };
     let request = Request {
-        object_id: OBJECT,
+        object_id: Some(OBJECT),
         usage: &usage,
         purpose: None,
     };

@@ -1,0 +1,53 @@
+//! retrieve: shares become the file again, for as long as the consent holds.
+//!
+//! The [`Authorization`] is used up here. It is checked and extended before every release of bytes
+//! and once more at the end, so a consent that ends while a large file streams stops the stream,
+//! and the file never gets its final name.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use tokio::io::AsyncWrite;
+use xstore::progress::Observer;
+use xstore::{GetOptions, GetReport, Manifest, Store};
+
+use crate::authorize::{Authorization, Use};
+use crate::error::Error;
+
+/// Tells the time; a clock is an argument, so that tests can let consents end.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Restores the file that `manifest` describes into `output`.
+///
+/// # Errors
+/// [`Error::Refused`] when the authorisation is for another use or object, or no longer holds;
+/// otherwise as [`Store::get`].
+pub async fn retrieve(
+    store: &Store,
+    authorization: Authorization,
+    manifest: &Manifest,
+    output: &mut (dyn AsyncWrite + Unpin + Send),
+    now: Now,
+    observer: Option<Arc<dyn Observer>>,
+) -> Result<GetReport, Error> {
+    authorization.still_valid(now())?;
+    if !matches!(authorization.usage(), Use::Retrieve { .. }) {
+        return Err(Error::wrong_use(
+            "this authorisation is not for a retrieval",
+        ));
+    }
+    if authorization.object_id() != Some(&manifest.body().object_id.0) {
+        return Err(Error::wrong_use("this authorisation is for another object"));
+    }
+    let authorization = Mutex::new(authorization);
+    let mut options = GetOptions::default();
+    options.observer = observer;
+    options.guard = Some(Arc::new(move || {
+        let mut authorization = authorization.lock().unwrap_or_else(PoisonError::into_inner);
+        authorization.renew(now()).map_err(Into::into)
+    }));
+    store
+        .get(manifest, output, &options)
+        .await
+        .map_err(Error::from)
+}
