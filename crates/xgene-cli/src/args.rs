@@ -1,0 +1,352 @@
+//! The command line as people type it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Split genomes over legal jurisdictions; read them only with consent.
+#[derive(Debug, Parser)]
+#[command(
+    name = "xgene",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(after_help = "Exit codes and error codes: `xgene errors`. First steps: `xgene demo`.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Print JSON lines: `message_type` is stage, progress, warning, summary or error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Folder of keys, pins, catalogue and journal
+    #[arg(
+        long,
+        global = true,
+        env = "XGENE_HOME",
+        value_name = "DIR",
+        hide_env_values = true
+    )]
+    pub(crate) home: Option<PathBuf>,
+    /// Print nothing but results and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Split a file over the jurisdictions of a sites file, under a consent
+    Split(Split),
+    /// Restore a file from any k of its shares
+    #[command(alias = "reconstruct")]
+    Get(Get),
+    /// Show format, samples, contigs and integrity of a file, or the content of a manifest
+    Inspect(Inspect),
+    /// Show who would hold what, and who could read, before anything is written
+    Plan(Plan),
+    /// Show, back up and restore keys; pin the keys of other makers
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Jurisdictions, their law and their zones
+    #[command(subcommand)]
+    Jurisdictions(Jurisdictions),
+    /// Split storage without consent or genomics
+    #[command(subcommand)]
+    Store(StoreVerb),
+    /// Split, refuse, restore, lose and tamper, on made-up data in a temporary folder
+    Demo(Demo),
+    /// List every error code, its exit code and what to do
+    Errors(Errors),
+    /// Print a completion script
+    Completions(Completions),
+    /// Write manual pages
+    Man(Man),
+}
+
+/// `xgene split`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  xgene split cohort.vcf.gz --sites sites.toml --consent consent.json
+  bcftools view -Oz in.bcf | xgene split - --sites sites.toml --consent consent.json -o out.xgm")]
+pub(crate) struct Split {
+    /// File to split; `-` for standard input
+    pub(crate) file: PathBuf,
+    /// Jurisdictions, endpoints and threshold
+    #[arg(long, env = "XGENE_SITES", value_name = "FILE")]
+    pub(crate) sites: PathBuf,
+    /// Consent record (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) consent: PathBuf,
+    /// Shares needed to read, instead of the sites file's
+    #[arg(long, value_name = "K")]
+    pub(crate) threshold: Option<u8>,
+    /// Where the manifest goes; default FILE.xgm
+    #[arg(short, long, value_name = "FILE.xgm")]
+    pub(crate) output: Option<PathBuf>,
+    /// How lengths are hidden
+    #[arg(long, value_enum, default_value_t = Pad::Padme)]
+    pub(crate) pad: Pad,
+    /// Split a file even though it is damaged
+    #[arg(long)]
+    pub(crate) allow_invalid: bool,
+    /// Show the plan and stop before anything is written
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Length padding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Pad {
+    /// Grow the length by under 12 %, under 1 % for large files, so that it says little
+    Padme,
+    /// Keep the length as it is
+    None,
+}
+
+/// `xgene get`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  xgene get cohort.vcf.gz.xgm
+  xgene get cohort.vcf.gz.xgm --from DE,CA -o - | bcftools view -H | head")]
+pub(crate) struct Get {
+    /// Manifest of the object
+    pub(crate) manifest: PathBuf,
+    /// Endpoints; default: sites.toml beside the manifest
+    #[arg(long, env = "XGENE_SITES", value_name = "FILE")]
+    pub(crate) sites: Option<PathBuf>,
+    /// Ask these jurisdictions only
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    pub(crate) from: Vec<String>,
+    /// Purpose of this use; default: the one consented to
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) purpose: Option<String>,
+    /// Where the file goes; `-` for standard output; default: the manifest's name without .xgm
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace an existing output file
+    #[arg(short, long)]
+    pub(crate) force: bool,
+    /// Read although nobody vouches for the manifest's maker; never for one of our own that fails
+    #[arg(long)]
+    pub(crate) accept_unsigned: bool,
+}
+
+/// `xgene inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// File to look at; `-` for standard input
+    pub(crate) file: PathBuf,
+    /// Inflate everything and verify every checksum, not only the structure
+    #[arg(long)]
+    pub(crate) full: bool,
+}
+
+/// `xgene plan`.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// Jurisdictions, endpoints and threshold
+    #[arg(long, env = "XGENE_SITES", value_name = "FILE")]
+    pub(crate) sites: PathBuf,
+    /// Consent record to check against
+    #[arg(long, value_name = "FILE")]
+    pub(crate) consent: Option<PathBuf>,
+    /// Shares needed to read, instead of the sites file's
+    #[arg(long, value_name = "K")]
+    pub(crate) threshold: Option<u8>,
+    /// File whose size is planned for
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// `xgene keys`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Show which keys there are and what each is for; never the keys
+    Show,
+    /// Make the root key now instead of at the first split
+    Init,
+    /// Deal the root key into share files, any K of which restore it
+    Backup {
+        /// Share files needed to restore
+        #[arg(short = 'k', long, default_value_t = 2)]
+        threshold: u8,
+        /// Share files made
+        #[arg(short = 'n', long, default_value_t = 3)]
+        shares: u8,
+        /// Folder for the share files
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+    },
+    /// Restore the root key from K share files
+    Restore {
+        /// The share files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Makers whose manifests are accepted
+    #[command(subcommand)]
+    Trust(Trust),
+}
+
+/// `xgene keys trust`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Trust {
+    /// Pin a maker's key under a name, after comparing it with the maker
+    Add {
+        /// Name for the maker
+        name: String,
+        /// The maker's key, as its `xgene keys show` prints it
+        did: String,
+    },
+    /// List pinned makers
+    List,
+    /// Remove a pin
+    Remove {
+        /// Name of the maker
+        name: String,
+    },
+}
+
+/// `xgene jurisdictions`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Jurisdictions {
+    /// List all jurisdictions with zone and regulation
+    List {
+        /// Only those with an entry in the law table
+        #[arg(long)]
+        known: bool,
+    },
+    /// Show law, zone and transfer rules of one jurisdiction
+    Show {
+        /// ISO 3166 code
+        code: String,
+    },
+}
+
+/// `xgene store`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreVerb {
+    /// Store a file under a name
+    Put {
+        /// Name of the object
+        name: String,
+        /// File to store; `-` for standard input
+        file: PathBuf,
+        #[command(flatten)]
+        backends: Backends,
+        /// Days after which the object is no longer read
+        #[arg(long, value_name = "DAYS")]
+        ttl: Option<u64>,
+        /// How lengths are hidden
+        #[arg(long, value_enum, default_value_t = Pad::None)]
+        pad: Pad,
+    },
+    /// Restore an object into a file
+    Get {
+        /// Name of the object
+        name: String,
+        #[command(flatten)]
+        backends: Backends,
+        /// Where the file goes; `-` for standard output; default: the name
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Replace an existing output file
+        #[arg(short, long)]
+        force: bool,
+    },
+    /// Write an object, or a range of it, to standard output
+    Cat {
+        /// Name of the object
+        name: String,
+        #[command(flatten)]
+        backends: Backends,
+        /// First byte
+        #[arg(long, default_value_t = 0)]
+        offset: u64,
+        /// Number of bytes; default: to the end
+        #[arg(long)]
+        count: Option<u64>,
+    },
+    /// List objects
+    Ls {
+        #[command(flatten)]
+        backends: Backends,
+    },
+    /// Show the manifest of an object
+    Stat {
+        /// Name of the object
+        name: String,
+        #[command(flatten)]
+        backends: Backends,
+    },
+    /// Delete an object
+    Rm {
+        /// Name of the object
+        name: String,
+        #[command(flatten)]
+        backends: Backends,
+        /// Show what would be deleted
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Where a store keeps its shares.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Backends {
+    /// A backend, such as file:///srv/a; give one for each share
+    #[arg(
+        long = "backend",
+        value_name = "URL",
+        env = "XGENE_BACKENDS",
+        value_delimiter = ' '
+    )]
+    pub(crate) urls: Vec<String>,
+    /// Shares needed to read
+    #[arg(short = 'k', long, default_value_t = 2)]
+    pub(crate) threshold: u8,
+    /// Plaintext bytes of a chunk, as 64KiB to 16MiB
+    #[arg(long, default_value = "2MiB")]
+    pub(crate) chunk_size: String,
+}
+
+/// `xgene demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Keep everything in this folder instead of a temporary one
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+}
+
+/// `xgene errors`.
+#[derive(Debug, Args)]
+pub(crate) struct Errors {
+    /// Print the table as Markdown, as in docs/errors.md
+    #[arg(long)]
+    pub(crate) markdown: bool,
+}
+
+/// `xgene completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// Shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// `xgene man`.
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Folder for the pages; default: the main page on standard output
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+}

@@ -1,0 +1,41 @@
+//! `xgene errors`: every error code, what it means and what to do.
+
+use serde_json::json;
+
+use crate::args::Errors;
+use crate::codes::{CODES, OK};
+use crate::commands::table;
+use crate::session::Session;
+
+pub(crate) fn run(args: &Errors, session: &Session) -> u8 {
+    session
+        .terminal
+        .message("summary", json!({ "errors": CODES }));
+    if args.markdown {
+        session.terminal.say(markdown().trim_end());
+        return OK;
+    }
+    let mut rows = table(&["code", "exit", "http", "meaning", "what to do"]);
+    for row in CODES {
+        let (exit, http) = (row.exit.to_string(), row.http.to_string());
+        rows.add_row([row.code, &exit, &http, row.message, row.recovery]);
+    }
+    session.terminal.say(&rows.to_string());
+    OK
+}
+
+fn markdown() -> String {
+    let mut text = String::from(
+        "# Error codes\n\n\
+         Made by `xgene errors --markdown`. Codes are never renamed or used again.\n\n\
+         | code | category | crate | meaning | what to do | exit | HTTP |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for row in CODES {
+        text.push_str(&format!(
+            "| `{}` | {} | {} | {} | {} | {} | {} |\n",
+            row.code, row.category, row.krate, row.message, row.recovery, row.exit, row.http
+        ));
+    }
+    text
+}

@@ -1,0 +1,196 @@
+//! `xgene get`: any k shares become the file again, under the consent in its signed manifest.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use genomicshare::{Request, SharedFile, Sites, Use, authorize, retrieve};
+use serde_json::json;
+use tokio::io::AsyncWrite;
+use xstore::part_file::PartFile;
+use xstore::{Found, Freshness, GetReport, ShareFault, UnknownMakers};
+
+use crate::args::Get;
+use crate::codes::OK;
+use crate::commands::human_bytes;
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::session::{Session, read_sites};
+
+pub(crate) async fn run(args: &Get, session: &Session) -> Result<u8, Failure> {
+    let envelope = read_manifest(&args.manifest)?;
+    let sites = read_sites(&sites_path(args), None)?;
+    check_from(&args.from, &sites)?;
+    let output = Output::new(args)?;
+    output.refuse_existing(args.force)?;
+    let unknown = if args.accept_unsigned {
+        UnknownMakers::Accept
+    } else {
+        UnknownMakers::Refuse
+    };
+    let asked = |code: &str| args.from.is_empty() || args.from.iter().any(|from| from == code);
+    let store = session.reader(&sites, asked, unknown)?;
+    let found = store.find_file(&envelope).await?;
+    tell_provenance(session, &found);
+
+    let shared = SharedFile::from_manifest(&found.manifest)?;
+    let from = shared
+        .jurisdictions()
+        .into_iter()
+        .filter(|code| asked(code.as_str()))
+        .collect();
+    let usage = Use::Retrieve { from };
+    let object_id = Some(found.manifest.body().object_id.0);
+    let request = Request {
+        object_id,
+        usage: &usage,
+        purpose: args.purpose.as_deref(),
+    };
+    let authorization = authorize(&shared.consent, request, session.now())?;
+    let progress = Progress::new(session.terminal);
+    let read = async |out: &mut (dyn AsyncWrite + Unpin + Send)| {
+        let now = Arc::new(jiff::Timestamp::now);
+        let manifest = &found.manifest;
+        retrieve(&store, authorization, manifest, out, now, Some(progress)).await
+    };
+    let report = match &output {
+        Output::Stdout => read(&mut tokio::io::stdout()).await?,
+        Output::File(path) => {
+            let mut part = PartFile::create(path).await?;
+            let report = read(&mut part).await?;
+            part.commit().await?;
+            report
+        }
+    };
+    let mut report = report;
+    // A jurisdiction that nobody asked has no fault.
+    report.faults.retain(|fault| asked(&fault.backend));
+    tell_faults(session, &report);
+    summary(session, &report, &output);
+    Ok(OK)
+}
+
+/// Where restored bytes go.
+pub(crate) enum Output {
+    Stdout,
+    File(PathBuf),
+}
+
+impl Output {
+    fn new(args: &Get) -> Result<Self, Failure> {
+        match &args.output {
+            Some(path) => Ok(Self::named(path)),
+            None if args
+                .manifest
+                .extension()
+                .is_some_and(|extension| extension == "xgm") =>
+            {
+                Ok(Self::File(args.manifest.with_extension("")))
+            }
+            None => Err(Failure::usage(
+                "the manifest's name does not end in .xgm: give -o FILE",
+            )),
+        }
+    }
+
+    pub(crate) fn named(path: &Path) -> Self {
+        if path == Path::new("-") {
+            Self::Stdout
+        } else {
+            Self::File(path.to_owned())
+        }
+    }
+
+    pub(crate) fn refuse_existing(&self, force: bool) -> Result<(), Failure> {
+        match self {
+            Self::File(path) if !force && path.symlink_metadata().is_ok() => {
+                let message = format!("{} exists", path.display());
+                Err(Failure::new(
+                    "CONFLICT",
+                    message,
+                    "choose another name with -o, or add --force",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn label(&self) -> String {
+        match self {
+            Self::Stdout => "standard output".into(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// Reads a manifest file; nothing longer than a manifest can be.
+pub(crate) fn read_manifest(path: &Path) -> Result<Vec<u8>, Failure> {
+    use std::io::Read as _;
+    let read = || {
+        let file = std::fs::File::open(path)?;
+        let mut bytes = Vec::new();
+        file.take(xstore::manifest::MAX_LEN as u64 + 1)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|error: std::io::Error| Failure::input(path, &error))
+}
+
+fn sites_path(args: &Get) -> PathBuf {
+    args.sites
+        .clone()
+        .unwrap_or_else(|| args.manifest.with_file_name("sites.toml"))
+}
+
+fn check_from(from: &[String], sites: &Sites) -> Result<(), Failure> {
+    let codes = sites.codes();
+    match from
+        .iter()
+        .find(|from| !codes.iter().any(|code| code.as_str() == from.as_str()))
+    {
+        Some(unknown) => Err(Failure::usage(format!(
+            "the sites file has no jurisdiction {unknown}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Says what is not proven about a manifest.
+pub(crate) fn tell_provenance(session: &Session, found: &Found) {
+    if *found.manifest.provenance() == xstore::manifest::Provenance::Unproven {
+        session.terminal.warn(
+            "nobody vouches for the maker of this manifest: who stored this file, under which \
+             consent, and that it is the newest version are not proven",
+        );
+    }
+    if let Freshness::Unproven { answered, needed } = found.freshness {
+        session.terminal.warn(&format!(
+            "{answered} backends answered, {needed} are needed to know that there is no newer version"
+        ));
+    }
+}
+
+/// Names every share that could not be used; others did.
+pub(crate) fn tell_faults(session: &Session, report: &GetReport) {
+    for fault in &report.faults {
+        session
+            .terminal
+            .warn(&format!("share not usable, others were: {fault}"));
+    }
+}
+
+fn summary(session: &Session, report: &GetReport, output: &Output) {
+    session.terminal.message(
+        "summary",
+        json!({
+            "output": output.label(),
+            "len_bytes": report.len_bytes,
+            "faults": report.faults.iter().map(ShareFault::to_string).collect::<Vec<_>>(),
+        }),
+    );
+    if let Output::File(path) = output {
+        let restored = human_bytes(report.len_bytes);
+        session
+            .terminal
+            .say(&format!("{restored} restored to {}", path.display()));
+    }
+}

@@ -1,0 +1,34 @@
+//! The input of a verb: a regular file, or standard input.
+
+use std::path::Path;
+
+use tokio::io::AsyncRead;
+
+use crate::failure::Failure;
+
+/// An open input, and its length where it has one.
+pub(crate) struct Source {
+    pub(crate) reader: Box<dyn AsyncRead + Unpin + Send>,
+    pub(crate) len_bytes: Option<u64>,
+}
+
+/// Opens `path`; `-` is standard input.
+pub(crate) async fn open(path: &Path) -> Result<Source, Failure> {
+    if path == Path::new("-") {
+        return Ok(Source {
+            reader: Box::new(tokio::io::stdin()),
+            len_bytes: None,
+        });
+    }
+    let failed = |error: std::io::Error| Failure::input(path, &error);
+    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let meta = file.metadata().await.map_err(failed)?;
+    if meta.is_dir() {
+        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+    }
+    let len_bytes = meta.is_file().then_some(meta.len());
+    Ok(Source {
+        reader: Box::new(file),
+        len_bytes,
+    })
+}

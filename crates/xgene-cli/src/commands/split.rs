@@ -1,0 +1,175 @@
+//! `xgene split`: a file becomes shares, one for each jurisdiction of its consent.
+//!
+//! Everything that can refuse does so before a key is made, a random byte is drawn or a backend is
+//! touched: the sites file, the consent, the plan, the input and the name of the output.
+
+use std::path::{Path, PathBuf};
+
+use genomicshare::deposit::placed;
+use genomicshare::{
+    Authorization, ConsentRecord, Damaged, DepositOptions, Deposited, Request, Sites, Use,
+    authorize, deposit, plan,
+};
+use serde_json::json;
+
+use crate::args::Split;
+use crate::codes::OK;
+use crate::commands::{human_bytes, source};
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::session::{Session, law, read_sites, write_manifest};
+
+pub(crate) async fn run(args: &Split, session: &Session) -> Result<u8, Failure> {
+    let sites = read_sites(&args.sites, args.threshold)?;
+    let consent = read_consent(&args.consent)?;
+    let input = source::open(&args.file).await?;
+    let plan = plan(
+        &sites,
+        Some(&consent),
+        law(),
+        input.len_bytes,
+        session.now(),
+    );
+    plan.verdict()?;
+    let authorization = permit(&consent, &sites, session)?;
+    let output = output(args)?;
+    refuse_existing(&output)?;
+    for warning in &plan.warnings {
+        session.terminal.warn(&warning.to_string());
+    }
+    if args.dry_run {
+        super::plan::show(&plan, session);
+        return Ok(OK);
+    }
+    let deposited = split(args, session, &sites, authorization, input, &output).await?;
+    summary(session, &sites, &deposited, &output);
+    Ok(OK)
+}
+
+fn permit(
+    consent: &ConsentRecord,
+    sites: &Sites,
+    session: &Session,
+) -> Result<Authorization, Failure> {
+    let usage = Use::Deposit {
+        jurisdictions: sites.codes(),
+    };
+    let request = Request {
+        object_id: None,
+        usage: &usage,
+        purpose: None,
+    };
+    Ok(authorize(consent, request, session.now())?)
+}
+
+async fn split(
+    args: &Split,
+    session: &Session,
+    sites: &Sites,
+    authorization: Authorization,
+    mut input: source::Source,
+    output: &Path,
+) -> Result<Deposited, Failure> {
+    let store = session.writer(sites, args.pad).await?;
+    // Recovery of an earlier run may have written this very file.
+    refuse_existing(output)?;
+    let placed = placed(sites, law());
+    let mut options = DepositOptions::default();
+    options.damaged = if args.allow_invalid {
+        Damaged::Accept
+    } else {
+        Damaged::Refuse
+    };
+    options.len_hint = input.len_bytes;
+    options.note = std::path::absolute(output)
+        .ok()
+        .map(|path| path.display().to_string());
+    options.observer = Some(Progress::new(session.terminal));
+    let mut on_commit = |manifest: &xstore::Manifest| {
+        write_manifest(output, manifest.envelope())?;
+        session
+            .terminal
+            .message("stage", json!({ "stage": "written" }));
+        Ok(())
+    };
+    let source = &mut *input.reader;
+    let now = session.now();
+    Ok(deposit(
+        &store,
+        authorization,
+        placed,
+        source,
+        now,
+        options,
+        &mut on_commit,
+    )
+    .await?)
+}
+
+/// Reads a consent record.
+pub(crate) fn read_consent(path: &Path) -> Result<ConsentRecord, Failure> {
+    let bytes = std::fs::read(path).map_err(|error| Failure::input(path, &error))?;
+    Ok(ConsentRecord::from_json(&bytes)?)
+}
+
+fn output(args: &Split) -> Result<PathBuf, Failure> {
+    match (&args.output, args.file == Path::new("-")) {
+        (Some(output), _) => Ok(output.clone()),
+        (None, true) => Err(Failure::usage(
+            "standard input has no name: give -o FILE.xgm",
+        )),
+        (None, false) => {
+            let mut name = args.file.clone().into_os_string();
+            name.push(".xgm");
+            Ok(name.into())
+        }
+    }
+}
+
+/// A manifest file names an object; writing over it would lose the way to that object.
+fn refuse_existing(output: &Path) -> Result<(), Failure> {
+    if output.symlink_metadata().is_ok() {
+        let message = format!("{} exists", output.display());
+        return Err(Failure::new(
+            "CONFLICT",
+            message,
+            "choose another name with -o",
+        ));
+    }
+    Ok(())
+}
+
+fn summary(session: &Session, sites: &Sites, deposited: &Deposited, output: &Path) {
+    let receipt = &deposited.receipt;
+    let body = receipt.manifest.body();
+    let codes = sites
+        .codes()
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>();
+    session.terminal.message(
+        "summary",
+        json!({
+            "object_id": body.object_id.to_string(),
+            "manifest": output,
+            "format": deposited.report.format.name(),
+            "threshold": body.k,
+            "shares": codes,
+            "len_bytes": receipt.len_bytes,
+            "stored_bytes": receipt.stored_bytes,
+            "trial": body.trial.unwrap_or(false),
+            "pending": receipt.pending,
+            "random_bytes_drawn": session.entropy.drawn_bytes(),
+        }),
+    );
+    let terminal = session.terminal;
+    terminal.say(&format!(
+        "{} of {} split over {}; any {} of them restore it",
+        human_bytes(receipt.len_bytes),
+        deposited.report.format.label(),
+        codes.join(", "),
+        body.k
+    ));
+    terminal.say(&format!("manifest: {}", output.display()));
+    terminal.say(&format!("next: xgene get {}", output.display()));
+}

@@ -1,0 +1,303 @@
+//! What every command needs: terminal, home, random source, clock; and how a store is opened.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use genomicshare::{LawTable, Sites};
+use jiff::Timestamp;
+use xstore::entropy::{CountingEntropy, OsEntropy};
+use xstore::keys::OwnerKeys;
+use xstore::{
+    AccessStructure, Home, Padding, Recovered, StorageBackend, Store, StoreBuilder, UnknownMakers,
+};
+
+use crate::args::{Backends, Global, Pad};
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+
+/// The surroundings of one run.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) terminal: Terminal,
+    pub(crate) home: Home,
+    /// Every random byte of the program is drawn and counted here.
+    pub(crate) entropy: Arc<CountingEntropy<OsEntropy>>,
+}
+
+/// Backends that answered when they were opened, and what the others said.
+struct Connected {
+    backends: Vec<(Arc<dyn StorageBackend>, xstore::placement::FailureDomain)>,
+    absent: Vec<Failure>,
+}
+
+impl Session {
+    pub(crate) fn new(global: &Global, payload_on_stdout: bool) -> Self {
+        let terminal = Terminal {
+            json: global.json,
+            quiet: global.quiet,
+            payload_on_stdout,
+        };
+        let home = Home::new(&global.home.clone().unwrap_or_else(default_home));
+        Self {
+            terminal,
+            home,
+            entropy: Arc::new(CountingEntropy::new(OsEntropy)),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    /// The owner's keys, made on first use.
+    pub(crate) fn keys_or_new(&self) -> Result<Arc<OwnerKeys>, Failure> {
+        let (keys, new) = self.home.keys_or_new(&*self.entropy)?;
+        if new {
+            let path = self.home.root_key_path();
+            self.terminal.warn(&format!(
+                "a root key was made in {}: back it up with `xgene keys backup`",
+                path.display()
+            ));
+        }
+        Ok(Arc::new(keys))
+    }
+
+    /// A store over the jurisdictions of `sites`, for writing: all must answer.
+    pub(crate) async fn writer(&self, sites: &Sites, pad: Pad) -> Result<Store, Failure> {
+        let connected = connect_sites(sites, |_| true);
+        if let Some(failure) = connected.absent.into_iter().next() {
+            return Err(failure);
+        }
+        let share_count = u8::try_from(sites.count()).unwrap_or(u8::MAX);
+        let access = access(sites.threshold(), share_count)?;
+        let builder = self
+            .builder(connected.backends)?
+            .keys(self.keys_or_new()?)
+            .device(self.home.device(&*self.entropy)?)
+            .threshold(access)
+            .chunk_len(sites.chunk_len_bytes())
+            .padding(padding(pad));
+        self.recovered(builder.build()?).await
+    }
+
+    /// A store over those jurisdictions of `sites` that `wanted` names, for reading: some may be
+    /// absent.
+    pub(crate) fn reader(
+        &self,
+        sites: &Sites,
+        wanted: impl Fn(&str) -> bool,
+        unknown_makers: UnknownMakers,
+    ) -> Result<Store, Failure> {
+        let connected = connect_sites(sites, wanted);
+        for absent in &connected.absent {
+            self.terminal
+                .warn(&format!("{} ({})", absent.message, absent.code));
+        }
+        if connected.backends.is_empty() {
+            let first = connected.absent.into_iter().next();
+            return Err(first.unwrap_or_else(|| Failure::usage("no jurisdiction is left to ask")));
+        }
+        let builder = self
+            .builder(connected.backends)?
+            .unknown_makers(unknown_makers);
+        let builder = match self.home.keys()? {
+            Some(keys) => builder.keys(Arc::new(keys)),
+            None => builder,
+        };
+        Ok(builder.build()?)
+    }
+
+    /// A store over backends of the command line.
+    pub(crate) async fn store(&self, backends: &Backends, pad: Pad) -> Result<Store, Failure> {
+        if backends.urls.len() < 2 {
+            return Err(Failure::usage("a store needs at least two --backend URLs"));
+        }
+        let share_count = u8::try_from(backends.urls.len()).unwrap_or(u8::MAX);
+        let access = access(backends.threshold, share_count)?;
+        let mut connected = Vec::new();
+        let mut absent = Vec::new();
+        for (i, url) in backends.urls.iter().enumerate() {
+            let label = format!("backend{}", i + 1);
+            match xstore_backends::connect(&label, url) {
+                Ok(backend) => connected.push((backend, local_domain(url))),
+                Err(error) => absent.push(Failure::from(error)),
+            }
+        }
+        // Reading gets by without some backends, so the operation decides whether it can.
+        if let Some(usage) = absent
+            .iter()
+            .find(|failure| failure.code == "INVALID_CONFIG")
+        {
+            return Err(Failure::usage(usage.message.clone()));
+        }
+        for failure in &absent {
+            self.terminal
+                .warn(&format!("{} ({})", failure.message, failure.code));
+        }
+        let whole = absent.is_empty();
+        if connected.is_empty() {
+            return Err(absent.remove(0));
+        }
+        let chunk_len = chunk_len(&backends.chunk_size)?;
+        let mut builder = self
+            .builder(connected)?
+            .keys(self.keys_or_new()?)
+            .device(self.home.device(&*self.entropy)?)
+            .chunk_len(chunk_len)
+            .padding(padding(pad));
+        if whole {
+            builder = builder.threshold(access);
+        }
+        self.recovered(builder.build()?).await
+    }
+
+    fn builder(
+        &self,
+        backends: Vec<(Arc<dyn StorageBackend>, xstore::placement::FailureDomain)>,
+    ) -> Result<StoreBuilder, Failure> {
+        let mut builder = Store::builder()
+            .trusted(self.home.trusted()?)
+            .catalogue(Arc::new(self.home.catalogue()))
+            .journal(self.home.journal())
+            .entropy(Arc::clone(&self.entropy) as _);
+        for (backend, domain) in backends {
+            builder = builder.backend(backend, domain);
+        }
+        Ok(builder)
+    }
+
+    /// Ends what earlier runs left unfinished, and says so.
+    async fn recovered(&self, store: Store) -> Result<Store, Failure> {
+        let report = store
+            .recover(|manifest, note| match note {
+                Some(path) => write_manifest(Path::new(path), manifest.envelope()),
+                None => Ok(()),
+            })
+            .await?;
+        for recovered in &report.recovered {
+            match recovered {
+                Recovered::Finished {
+                    manifest,
+                    note: Some(path),
+                } => self.terminal.warn(&format!(
+                    "an earlier run was finished: {path} names object {}",
+                    manifest.body().object_id
+                )),
+                Recovered::Finished {
+                    manifest,
+                    note: None,
+                } => self.terminal.warn(&format!(
+                    "an earlier run was finished: object {}",
+                    manifest.body().object_id
+                )),
+                Recovered::Undone => self.terminal.warn("what an earlier run left was removed"),
+            }
+        }
+        for postponed in &report.postponed {
+            self.terminal.warn(&format!(
+                "an earlier run cannot be finished yet: {postponed}"
+            ));
+        }
+        Ok(store)
+    }
+}
+
+/// Writes a manifest file wholly or not at all; one that is there already with the same bytes is
+/// well.
+pub(crate) fn write_manifest(path: &Path, envelope: &[u8]) -> Result<(), xstore::Error> {
+    match std::fs::read(path) {
+        Ok(there) if there == envelope => Ok(()),
+        Ok(_) => Err(xstore::Error::Conflict(format!(
+            "{} is another manifest",
+            path.display()
+        ))),
+        Err(_) => xstore::part_file::write_whole(path, envelope),
+    }
+}
+
+pub(crate) fn law() -> &'static LawTable {
+    LawTable::builtin()
+}
+
+/// Reads a sites file; relative endpoints are below its folder.
+pub(crate) fn read_sites(path: &Path, threshold: Option<u8>) -> Result<Sites, Failure> {
+    let bytes = std::fs::read(path).map_err(|error| Failure::input(path, &error))?;
+    let absolute = std::path::absolute(path).map_err(|error| Failure::input(path, &error))?;
+    let sites = Sites::from_toml(&bytes, absolute.parent().unwrap_or(Path::new("/")))?;
+    match threshold {
+        Some(threshold) => Ok(sites.with_threshold(threshold)?),
+        None => Ok(sites),
+    }
+}
+
+fn connect_sites(sites: &Sites, wanted: impl Fn(&str) -> bool) -> Connected {
+    let mut connected = Connected {
+        backends: Vec::new(),
+        absent: Vec::new(),
+    };
+    for site in sites.iter().filter(|site| wanted(site.code.as_str())) {
+        match xstore_backends::connect(site.code.as_str(), site.endpoint.url()) {
+            Ok(backend) => connected
+                .backends
+                .push((backend, site.failure_domain(law()))),
+            Err(error) => connected.absent.push(error.into()),
+        }
+    }
+    connected
+}
+
+/// Folders of the command line are on this computer, and nobody is named for them.
+fn local_domain(url: &str) -> xstore::placement::FailureDomain {
+    let local = url.starts_with("file:") || url.starts_with("memory:");
+    let host = local.then(|| xstore::placement::THIS_COMPUTER.to_owned());
+    xstore::placement::FailureDomain {
+        host,
+        ..Default::default()
+    }
+}
+
+fn access(threshold: u8, share_count: u8) -> Result<AccessStructure, Failure> {
+    AccessStructure::try_new(threshold, share_count)
+        .map_err(|error| Failure::usage(error.to_string()))
+}
+
+const fn padding(pad: Pad) -> Padding {
+    match pad {
+        Pad::Padme => Padding::Padme,
+        Pad::None => Padding::None,
+    }
+}
+
+/// `64KiB` to `16MiB` in bytes.
+fn chunk_len(text: &str) -> Result<u32, Failure> {
+    let (digits, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
+    let shift = match unit {
+        "KiB" => 10,
+        "MiB" => 20,
+        _ => {
+            return Err(Failure::usage(format!(
+                "`{text}` is not a size like 64KiB or 2MiB"
+            )));
+        }
+    };
+    let bytes = digits
+        .parse::<u32>()
+        .ok()
+        .and_then(|count| count.checked_mul(1 << shift));
+    bytes.ok_or_else(|| Failure::usage(format!("`{text}` is not a size like 64KiB or 2MiB")))
+}
+
+fn default_home() -> PathBuf {
+    let config = std::env::var_os("XDG_CONFIG_HOME").filter(|path| !path.is_empty());
+    let config = config.map_or_else(
+        || {
+            let home = std::env::var_os("HOME").unwrap_or_else(|| ".".into());
+            PathBuf::from(home).join(".config")
+        },
+        PathBuf::from,
+    );
+    config.join("xgene")
+}

@@ -1,0 +1,14 @@
+//! The program `xgene` as people and scripts run it.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that cannot go on fails its test"
+)]
+
+mod bad_input;
+mod consent;
+mod keys;
+mod real_files;
+mod roundtrip;
+mod store;
+mod surface;
+mod world;

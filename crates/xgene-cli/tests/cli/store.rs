@@ -1,0 +1,71 @@
+//! `xgene store`: names, versions, ranges, listings, deletion.
+
+use crate::world::{Run, World, payload};
+
+fn store(world: &World, args: &[&str]) -> Run {
+    let urls: Vec<String> = world
+        .codes
+        .iter()
+        .map(|code| format!("file://{}", world.path(code).display()))
+        .collect();
+    let mut all = vec!["store"];
+    all.extend(args);
+    for url in &urls {
+        all.extend(["--backend", url]);
+    }
+    world.run(&all)
+}
+
+#[test]
+fn put_get_cat_ls_stat_rm() {
+    let world = World::new(2, 3);
+    let data = payload(100_000);
+    world.write("file", &data);
+    store(
+        &world,
+        &["put", "cohort/7", "file", "--chunk-size", "64KiB"],
+    )
+    .expect_ok();
+    store(&world, &["get", "cohort/7", "-o", "out"]).expect_ok();
+    assert!(std::fs::read(world.path("out")).unwrap() == data);
+    let all = store(&world, &["cat", "cohort/7"]).expect_ok();
+    assert!(all.stdout == data);
+    let part = store(
+        &world,
+        &["cat", "cohort/7", "--offset", "65530", "--count", "10"],
+    )
+    .expect_ok();
+    assert_eq!(part.stdout, data[65_530..65_540]);
+    let ls = store(&world, &["ls"]).expect_ok().text();
+    assert!(ls.contains("cohort/7"), "{ls}");
+    let stat = store(&world, &["stat", "cohort/7", "--json"]).expect_ok();
+    assert_eq!(stat.lines("summary")[0]["version"], 1);
+    store(&world, &["put", "cohort/7", "out"]).expect_ok();
+    let stat = store(&world, &["stat", "cohort/7", "--json"]).expect_ok();
+    assert_eq!(stat.lines("summary")[0]["version"], 2);
+    assert_eq!(
+        world.shares().len(),
+        3,
+        "the first version's shares are gone"
+    );
+    store(&world, &["rm", "cohort/7", "--dry-run"]).expect_ok();
+    store(&world, &["rm", "cohort/7"]).expect_ok();
+    assert!(world.shares().is_empty());
+    store(&world, &["get", "cohort/7", "-f", "-o", "out"]).expect_code("OBJECT_NOT_FOUND", 4);
+    store(&world, &["rm", "cohort/7"]).expect_code("OBJECT_NOT_FOUND", 4);
+    assert!(!store(&world, &["ls"]).expect_ok().text().contains("cohort"));
+}
+
+#[test]
+fn one_backend_down_still_reads_and_refuses_to_write() {
+    let world = World::new(2, 3);
+    world.write("file", payload(10));
+    store(&world, &["put", "a", "file"]).expect_ok();
+    std::fs::rename(world.path("CA"), world.path("gone")).unwrap();
+    let run = store(&world, &["cat", "a"]).expect_ok();
+    assert_eq!(run.stdout, payload(10));
+    let put = store(&world, &["put", "b", "file"]);
+    assert_ne!(put.exit, 0);
+    std::fs::rename(world.path("gone"), world.path("CA")).unwrap();
+    store(&world, &["get", "b", "-o", "out"]).expect_code("OBJECT_NOT_FOUND", 4);
+}
