@@ -10,6 +10,7 @@ use xorida_core::{
 };
 use zeroize::Zeroizing;
 
+use crate::buffers::{SecretBuffer, SecretPool};
 use crate::error::Error;
 use crate::geometry::{Layout, SUFFIX_LEN};
 use crate::ids::{ObjectId, PutId};
@@ -24,7 +25,7 @@ pub(crate) struct Dealing {
 
 /// The secret of one chunk before it is dealt: its data, then room for suffix and padding.
 pub(crate) struct ChunkSecret {
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: SecretBuffer,
     data_len: usize,
     /// Bytes of the data that belong to the payload; zeros of the length padding follow.
     pub(crate) valid_len: u32,
@@ -32,8 +33,8 @@ pub(crate) struct ChunkSecret {
 
 impl ChunkSecret {
     /// A secret with `data_len` zero bytes of data, none of them valid yet.
-    pub(crate) fn new(layout: Layout, data_len: usize) -> Self {
-        let bytes = Zeroizing::new(vec![0; layout.share_len(data_len)]);
+    pub(crate) fn new(layout: Layout, data_len: usize, pool: &SecretPool) -> Self {
+        let bytes = pool.take(layout.share_len(data_len));
         Self {
             bytes,
             data_len,
@@ -172,9 +173,10 @@ impl Dealing {
         recovery: &Recovery,
         shares: &[VerifiedShare<'_>],
         salts: &[[u8; SALT_LEN]],
+        pool: &SecretPool,
     ) -> Result<OpenedChunk, Error> {
         let share_len = shares.first().map_or(0, |share| share.bytes().len());
-        let mut bytes = Zeroizing::new(vec![0; share_len]);
+        let mut bytes = pool.take(share_len);
         let mut scratch = Zeroizing::new(vec![0; recovery.scratch_len()]);
         recovery.run(shares, &mut scratch, &mut bytes)?;
         let len = xorida_core::unpad(self.layout.access, &bytes)?.len();
@@ -202,7 +204,7 @@ impl Dealing {
 
 /// A reconstructed chunk; wiped on drop.
 pub(crate) struct OpenedChunk {
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: SecretBuffer,
     data_len: usize,
     valid_len: usize,
 }

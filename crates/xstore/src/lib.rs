@@ -16,6 +16,7 @@
 //! together read everything.
 
 pub mod backend;
+mod buffers;
 pub mod catalogue;
 pub mod cbor;
 mod chunk;

@@ -19,6 +19,7 @@ use tokio::io::AsyncRead;
 use tokio::task::JoinHandle;
 use xorida_core::{Mode, Suffix};
 
+use crate::buffers::{Pool, SecretPool};
 use crate::cbor::Blob;
 use crate::chunk::Dealing;
 use crate::entropy::{SegmentRandomness, draw};
@@ -34,7 +35,7 @@ use crate::placement::{self, FailureDomain};
 use crate::progress::{Observer, ProgressEvent, Silent, Stage, Status};
 use crate::segment::Index;
 use crate::store::Store;
-use crate::store::deal::deal_segment;
+use crate::store::deal::{DealtSegment, SegmentDealer};
 use crate::store::sites::Site;
 use crate::store::source::ChunkSource;
 use crate::store::upload::{all_stored, put_confirmed};
@@ -94,6 +95,9 @@ struct Putting<'a> {
     progress: Arc<PutProgress>,
 }
 
+/// One segment on its way to all backends.
+type Upload = JoinHandle<Result<(), Error>>;
+
 /// What the segments left behind for the manifest.
 struct Dealt {
     indices: Vec<Index>,
@@ -151,16 +155,24 @@ impl Store {
 
         let mut entry = self.begin(putting.intent(options.note.clone()))?;
         putting.progress.stage(Stage::Journal);
-        let committed = putting
-            .run(source, &options, replaced.as_ref(), &mut entry)
-            .await;
-        let (manifest, len_bytes) = match committed {
-            Ok(committed) => committed,
+        let sealed = putting.deal(source, &options, replaced.as_ref()).await;
+        let (manifest, len_bytes) = match sealed {
+            Ok(sealed) => sealed,
             Err(error) => {
                 putting.give_up(entry).await;
                 return Err(error);
             }
         };
+        if let Some(entry) = &mut entry {
+            entry.reach_manifest(manifest.envelope())?;
+        }
+        // From here on nothing is taken back: a reader may see the first copy.
+        putting.progress.stage(Stage::Manifest);
+        if let Err(error) = self.commit(&manifest, &putting.sites).await {
+            putting.progress.fail();
+            return Err(error);
+        }
+        putting.progress.stage(Stage::Committed);
         on_commit(&manifest)?;
         self.remember(&manifest, options.name.as_deref())?;
         let pending = self.finish(&manifest, entry).await?;
@@ -206,43 +218,28 @@ impl Putting<'_> {
         }
     }
 
-    async fn run(
+    /// Everything up to the manifest, which nobody can have seen yet.
+    async fn deal(
         &self,
         source: &mut (dyn AsyncRead + Unpin + Send),
         options: &PutOptions,
         replaced: Option<&Manifest>,
-        entry: &mut Option<Entry>,
     ) -> Result<(Manifest, u64), Error> {
         let dealt = self.put_segments(source).await?;
         self.put_indices(&dealt).await?;
         self.progress.stage(Stage::Segments);
         let manifest = Manifest::seal(self.body(options, &dealt, replaced)?, self.store.keys()?)?;
-        if let Some(entry) = entry {
-            entry.reach_manifest(manifest.envelope())?;
-        }
-        self.progress.stage(Stage::Manifest);
-        self.store.commit(&manifest, &self.sites).await?;
-        self.progress.stage(Stage::Committed);
         Ok((manifest, dealt.len_bytes))
     }
 
-    /// Removes what was written, unless the manifest phase was reached: then the next run goes on.
+    /// Removes what was written; what cannot be removed now is left to the next run.
     async fn give_up(&self, entry: Option<Entry>) {
         self.progress.fail();
-        let Some(entry) = entry else {
-            let _ = self
-                .store
-                .erase_places(self.tag, &self.places, &self.sites)
-                .await;
-            return;
-        };
-        if entry.manifest.is_none()
-            && self
-                .store
-                .erase_places(self.tag, &self.places, &self.sites)
-                .await
-                .is_empty()
-        {
+        let left = self
+            .store
+            .erase_places(self.tag, &self.places, &self.sites)
+            .await;
+        if let (Some(entry), true) = (entry, left.is_empty()) {
             let _ = entry.close();
         }
     }
@@ -252,37 +249,14 @@ impl Putting<'_> {
         &self,
         source: &mut (dyn AsyncRead + Unpin + Send),
     ) -> Result<Dealt, Error> {
-        let layout = self.dealing.layout;
-        let mut source = ChunkSource::new(source, layout);
-        let mut payload = Sha256::new();
-        let mut indices = vec![Index::default(); self.sites.len()];
-        let mut travelling: Option<JoinHandle<Result<(), Error>>> = None;
-        let mut segment = 0;
-        while let Some(batch) = source.next().await? {
-            let randomness = SegmentRandomness::draw(&*self.store.entropy)?;
-            let (dealing, len_bytes) = (self.dealing, source.len_bytes());
-            let deal = tokio::task::spawn_blocking(move || {
-                let mut payload = payload;
-                deal_segment(
-                    &dealing,
-                    segment,
-                    batch,
-                    &mut payload,
-                    len_bytes,
-                    &randomness,
-                )
-                .map(|dealt| (dealt, payload))
-            });
-            let dealt;
-            (dealt, payload) = deal.await.map_err(panicked)??;
-            for (index, root) in indices.iter_mut().zip(&dealt.roots) {
-                index.push(0, *root);
-            }
-            arrived(travelling.take()).await?;
-            travelling = Some(self.upload(segment, dealt.objects, dealt.footer_len));
-            segment += 1;
-        }
-        arrived(travelling).await?;
+        let secrets = SecretPool::default();
+        let mut source = ChunkSource::new(source, self.dealing.layout, secrets.clone());
+        let mut travelling = None;
+        let dealt = self.deal_all(&mut source, secrets, &mut travelling).await;
+        // Whatever happened, nothing travels any more when this returns: what failed is erased next.
+        let arrived = arrived(travelling).await;
+        let indices = dealt?;
+        arrived?;
         let geometry = source
             .geometry()
             .ok_or(Error::ManifestInvalid("the source did not end"))?;
@@ -293,30 +267,63 @@ impl Putting<'_> {
         })
     }
 
-    /// Starts the upload of one segment to all backends.
-    fn upload(
+    async fn deal_all(
         &self,
-        segment: u64,
-        objects: Vec<Bytes>,
-        footer_len: usize,
-    ) -> JoinHandle<Result<(), Error>> {
+        source: &mut ChunkSource<'_>,
+        secrets: SecretPool,
+        travelling: &mut Option<Upload>,
+    ) -> Result<Vec<Index>, Error> {
+        let objects = Pool::default();
+        let mut payload = Sha256::new();
+        let mut indices = vec![Index::default(); self.sites.len()];
+        let mut segment = 0;
+        while let Some(batch) = source.next().await? {
+            let mut dealer = SegmentDealer {
+                dealing: self.dealing,
+                segment,
+                len_bytes: source.len_bytes(),
+                randomness: SegmentRandomness::draw(&*self.store.entropy)?,
+                objects: objects.clone(),
+                secrets: secrets.clone(),
+                payload,
+            };
+            let deal = move || dealer.deal(batch).map(|dealt| (dealt, dealer.payload));
+            let dealt;
+            (dealt, payload) = tokio::task::spawn_blocking(deal)
+                .await
+                .map_err(panicked)??;
+            for (index, root) in indices.iter_mut().zip(&dealt.roots) {
+                index.push(0, *root);
+            }
+            arrived(travelling.take()).await?;
+            *travelling = Some(self.upload(segment, dealt, objects.clone()));
+            segment += 1;
+        }
+        Ok(indices)
+    }
+
+    /// Starts the upload of one segment to all backends; its buffers go back to `pool`.
+    fn upload(&self, segment: u64, dealt: DealtSegment, pool: Pool) -> Upload {
         let (sites, places) = (Arc::clone(&self.sites), self.places.clone());
         let (progress, tag) = (Arc::clone(&self.progress), self.tag);
         tokio::spawn(async move {
-            let uploads = sites.iter().zip(&places).zip(objects).enumerate().map(
-                |(share, ((site, place), object))| {
-                    let key = names::segment(tag, place.share_prefix, segment, 0);
-                    let progress = &progress;
-                    async move {
-                        progress.report(share, Status::Uploading, 0);
-                        let len = object.len();
-                        put_confirmed(site, &key, object, footer_len).await?;
-                        progress.report(share, Status::Uploading, len as u64);
-                        Ok(())
-                    }
-                },
-            );
-            all_stored(join_all(uploads).await)
+            let parts = sites.iter().zip(&places).zip(&dealt.objects).enumerate();
+            let uploads = parts.map(|(share, ((site, place), object))| {
+                let key = names::segment(tag, place.share_prefix, segment, 0);
+                let progress = &progress;
+                async move {
+                    progress.report(share, Status::Uploading, 0);
+                    put_confirmed(site, &key, object.clone(), dealt.footer_len).await?;
+                    progress.report(share, Status::Uploading, object.len() as u64);
+                    Ok(())
+                }
+            });
+            let results = join_all(uploads).await;
+            dealt
+                .objects
+                .into_iter()
+                .for_each(|object| pool.give(object.into()));
+            all_stored(results)
         })
     }
 
@@ -437,7 +444,7 @@ fn superseded(replaced: &Manifest) -> Vec<Superseded> {
         .collect()
 }
 
-async fn arrived(upload: Option<JoinHandle<Result<(), Error>>>) -> Result<(), Error> {
+async fn arrived(upload: Option<Upload>) -> Result<(), Error> {
     match upload {
         Some(upload) => upload.await.map_err(panicked)?,
         None => Ok(()),

@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 use xorida_core::{Recovery, SALT_LEN, ShareIndex, Tag, Target, VerifiedShare};
 
 use crate::backend::{BackendError, BackendErrorKind, ObjectKey};
+use crate::buffers::SecretPool;
 use crate::chunk::{Dealing, OpenedChunk};
 use crate::error::{Error, FaultReason, ReasonKind, ShareFault, Shortage};
 use crate::geometry::Geometry;
@@ -32,6 +33,7 @@ pub(crate) struct Reader {
     pub(crate) geometry: Geometry,
     pub(crate) dealing: Dealing,
     threshold: usize,
+    secrets: SecretPool,
     shares: Arc<[ShareReader]>,
     missing: Vec<ShareFault>,
 }
@@ -87,6 +89,7 @@ impl Reader {
                 put_id: body.put_id,
             },
             threshold: usize::from(access.threshold()),
+            secrets: SecretPool::default(),
             shares: shares.into(),
             missing,
         })
@@ -286,6 +289,7 @@ impl Opening<'_> {
             geometry,
             dealing,
             threshold,
+            secrets,
             ..
         } = self.reader;
         let kind = geometry.kind(chunk);
@@ -313,7 +317,7 @@ impl Opening<'_> {
             if shares.len() == *threshold {
                 let indices: Vec<ShareIndex> = shares.iter().map(VerifiedShare::index).collect();
                 let plan = self.plans.plan(dealing, &indices)?;
-                let opened = dealing.open(chunk, &plan, &shares, &salts)?;
+                let opened = dealing.open(chunk, &plan, &shares, &salts, secrets)?;
                 if opened.data_len() != geometry.data_len(chunk) {
                     return Err(Error::Reconstruction { chunk });
                 }

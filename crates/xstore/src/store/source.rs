@@ -2,6 +2,7 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use crate::buffers::SecretPool;
 use crate::chunk::ChunkSecret;
 use crate::error::Error;
 use crate::geometry::{Geometry, Layout};
@@ -17,6 +18,7 @@ pub(crate) struct Batch {
 pub(crate) struct ChunkSource<'a> {
     source: &'a mut (dyn AsyncRead + Unpin + Send),
     layout: Layout,
+    pool: SecretPool,
     len_bytes: u64,
     geometry: Option<Geometry>,
     next_chunk: u64,
@@ -24,10 +26,15 @@ pub(crate) struct ChunkSource<'a> {
 }
 
 impl<'a> ChunkSource<'a> {
-    pub(crate) fn new(source: &'a mut (dyn AsyncRead + Unpin + Send), layout: Layout) -> Self {
+    pub(crate) fn new(
+        source: &'a mut (dyn AsyncRead + Unpin + Send),
+        layout: Layout,
+        pool: SecretPool,
+    ) -> Self {
         Self {
             source,
             layout,
+            pool,
             len_bytes: 0,
             geometry: None,
             next_chunk: 0,
@@ -72,8 +79,9 @@ impl<'a> ChunkSource<'a> {
     async fn next_data(&mut self) -> Result<Option<ChunkSecret>, Error> {
         let secret = match self.geometry {
             None => self.read_chunk().await?,
-            Some(geometry) => (self.next_chunk < geometry.data_chunks())
-                .then(|| ChunkSecret::new(self.layout, geometry.data_len(self.next_chunk))),
+            Some(geometry) => (self.next_chunk < geometry.data_chunks()).then(|| {
+                ChunkSecret::new(self.layout, geometry.data_len(self.next_chunk), &self.pool)
+            }),
         };
         if secret.is_some() {
             self.next_chunk += 1;
@@ -82,7 +90,8 @@ impl<'a> ChunkSource<'a> {
     }
 
     async fn read_chunk(&mut self) -> Result<Option<ChunkSecret>, Error> {
-        let mut secret = ChunkSecret::new(self.layout, self.layout.chunk_len() as usize);
+        let mut secret =
+            ChunkSecret::new(self.layout, self.layout.chunk_len() as usize, &self.pool);
         let data = secret.data_mut();
         let mut filled = 0;
         while filled < data.len() {

@@ -5,6 +5,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::buffers::{Pool, SecretPool};
 use crate::chunk::{ChunkSecret, Dealing};
 use crate::entropy::{OsEntropy, SegmentRandomness};
 use crate::error::Error;
@@ -12,7 +13,7 @@ use crate::keys::OwnerKeys;
 use crate::manifest::{Body, Manifest};
 use crate::names;
 use crate::store::Store;
-use crate::store::deal::deal_segment;
+use crate::store::deal::SegmentDealer;
 use crate::store::source::Batch;
 
 /// What the dealer does wrong.
@@ -48,7 +49,8 @@ pub async fn deal_nonsense(
         object_id: body.object_id,
         put_id: body.put_id,
     };
-    let mut secret = ChunkSecret::new(layout, geometry.data_len(0));
+    let secrets = SecretPool::default();
+    let mut secret = ChunkSecret::new(layout, geometry.data_len(0), &secrets);
     secret.data_mut()[..payload.len()].copy_from_slice(payload);
     secret.valid_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     let (mut digest, mut len_bytes) = (Sha256::new(), payload.len() as u64);
@@ -66,7 +68,18 @@ pub async fn deal_nonsense(
         ends: true,
     };
     let randomness = SegmentRandomness::draw(&OsEntropy)?;
-    let dealt = deal_segment(&dealing, 0, batch, &mut digest, len_bytes, &randomness)?;
+    let objects = Pool::default();
+    let payload = digest;
+    let mut dealer = SegmentDealer {
+        dealing,
+        segment: 0,
+        len_bytes,
+        randomness,
+        objects,
+        secrets,
+        payload,
+    };
+    let dealt = dealer.deal(batch)?;
 
     let mut forged: Body = Body {
         version: body.version + 1,
