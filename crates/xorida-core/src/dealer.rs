@@ -5,7 +5,7 @@
 
 use crate::access::{AccessStructure, Scheme};
 use crate::error::{Buffer, Error};
-use crate::kernel::{Tile, tile_len, tiles, xor_into};
+use crate::kernel::{Cut, tile_len, xor_into};
 use crate::scheme::Equations;
 use rand_core::TryCryptoRng;
 use zeroize::Zeroize;
@@ -74,11 +74,10 @@ fn deal_xorida<R: TryCryptoRng + ?Sized>(
 ) -> Result<(), Error> {
     let piece_len = padded.len() / equations.pieces();
     let random_pieces = equations.random_pieces();
-    for (start, len) in tiles(piece_len, scratch.len() / random_pieces) {
-        let random = &mut scratch[..random_pieces * len];
+    for cut in Cut::tiles(piece_len, scratch.len() / random_pieces) {
+        let random = &mut scratch[..random_pieces * cut.len()];
         rng.try_fill_bytes(random).map_err(|_| Error::Random)?;
-        let secret = Tile::new(padded, piece_len, start, len);
-        equations.deal_tile(secret, Tile::new(random, len, 0, len), shares);
+        equations.deal_tile(padded, cut, random, shares);
     }
     Ok(())
 }
@@ -93,11 +92,11 @@ fn deal_n_of_n<R: TryCryptoRng + ?Sized>(
         return Ok(());
     };
     last.copy_from_slice(secret);
-    for (start, len) in tiles(secret.len(), tile_len(1)) {
+    for cut in Cut::tiles(secret.len(), tile_len(1)) {
         for share in random.iter_mut() {
-            let tile = &mut share[start..start + len];
+            let tile = &mut share[cut.range(0)];
             rng.try_fill_bytes(tile).map_err(|_| Error::Random)?;
-            xor_into(&mut last[start..start + len], tile);
+            xor_into(&mut last[cut.range(0)], tile);
         }
     }
     Ok(())

@@ -66,14 +66,6 @@ pub enum Error {
         /// Pieces per share.
         pieces: usize,
     },
-    /// A subtree was added at a place where the tree has no node of its size.
-    #[error("a subtree of 2^{log2_leaves} leaves cannot follow {leaf_count} leaves")]
-    Subtree {
-        /// Binary logarithm of the leaves below the subtree.
-        log2_leaves: u8,
-        /// How many leaves the tree has.
-        leaf_count: u64,
-    },
     /// Fewer shares than the threshold.
     #[error("need {threshold} shares, have {available}")]
     TooFewShares {
@@ -191,8 +183,7 @@ impl Error {
             | Self::UnexpectedShare { .. }
             | Self::TooManyShares { .. }
             | Self::BufferLength { .. }
-            | Self::Decoder { .. }
-            | Self::Subtree { .. } => "INVALID_CONFIG",
+            | Self::Decoder { .. } => "INVALID_CONFIG",
             Self::TooFewShares { .. } | Self::NoRedundancy { .. } => "INSUFFICIENT_SHARES",
             Self::ShareIntegrity { .. }
             | Self::InclusionPath { .. }
@@ -218,7 +209,6 @@ impl Error {
             | Self::TooManyShares { .. } => "pass exactly one share for each of k distinct indices",
             Self::BufferLength { .. } => "size buffers with the length functions",
             Self::Decoder { .. } => "let the recovery choose its decoder",
-            Self::Subtree { .. } => "add subtrees of equal size, and a smaller one only at the end",
             Self::TooFewShares { .. } => "fetch shares from other holders",
             Self::NoRedundancy { .. } => "deal again from the secret, with a threshold below n",
             Self::ShareIntegrity { .. } | Self::Malformed(_) => {

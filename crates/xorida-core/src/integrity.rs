@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::reconstruct::VerifiedShare;
 use crate::share::ShareIndex;
 use core::fmt;
+use hmac::digest::common::Key;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -249,10 +250,10 @@ impl ShareContext {
 /// HMAC-SHA256 of the parts, one after the other.
 fn hmac_sha256(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     // HMAC pads a key with zeros to a block; this is that block, so no length can be wrong.
-    let mut block = [0; 64];
+    let mut block = Key::<Hmac<Sha256>>::default();
     block[..32].copy_from_slice(key);
-    let mut mac = Hmac::<Sha256>::new(&block.into());
-    block.zeroize();
+    let mut mac = Hmac::<Sha256>::new(&block);
+    block.as_mut_slice().zeroize();
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()
 }

@@ -9,8 +9,8 @@
 
 use core::ops::Range;
 
-/// Bytes of the result that are held in registers at a time.
-const BLOCK_LEN: usize = 64;
+/// Bytes of the result that are held in registers at a time: half of those of SSE2 or NEON.
+const BLOCK_LEN: usize = 128;
 
 /// Working memory that should stay in the fast caches while a tile is processed, in bytes.
 const TILE_BUDGET: usize = 64 * 1024;
@@ -105,43 +105,43 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// The same byte range of every piece of a buffer: a buffer cut into pieces of equal length,
-/// of which `len` bytes from `start` on are in work.
+/// The same byte range of every piece of a buffer that is cut into pieces of equal length.
 #[derive(Clone, Copy)]
-pub(crate) struct Tile<'a> {
-    bytes: &'a [u8],
+pub(crate) struct Cut {
     piece_len: usize,
     start: usize,
     len: usize,
 }
 
-impl<'a> Tile<'a> {
-    pub(crate) const fn new(bytes: &'a [u8], piece_len: usize, start: usize, len: usize) -> Self {
+impl Cut {
+    /// All of every piece.
+    pub(crate) const fn whole(piece_len: usize) -> Self {
         Self {
-            bytes,
             piece_len,
-            start,
-            len,
+            start: 0,
+            len: piece_len,
         }
     }
 
-    /// The tile's bytes of piece `number`.
-    pub(crate) fn piece(&self, number: usize) -> &'a [u8] {
-        &self.bytes[self.range(number)]
+    /// The tiles of at most `tile_len` bytes that cover every piece.
+    pub(crate) fn tiles(piece_len: usize, tile_len: usize) -> impl Iterator<Item = Self> {
+        (0..piece_len).step_by(tile_len).map(move |start| Self {
+            piece_len,
+            start,
+            len: tile_len.min(piece_len - start),
+        })
     }
 
-    /// Where they lie, in this buffer and in any other that is cut alike.
-    pub(crate) const fn range(&self, number: usize) -> Range<usize> {
+    /// How many bytes of each piece are in the range.
+    pub(crate) const fn len(self) -> usize {
+        self.len
+    }
+
+    /// Where the range of piece `number` lies in the buffer.
+    pub(crate) const fn range(self, number: usize) -> Range<usize> {
         let first = number * self.piece_len + self.start;
         first..first + self.len
     }
-}
-
-/// Cuts `0..piece_len` into tiles of at most `tile_len` bytes: start and length of each.
-pub(crate) fn tiles(piece_len: usize, tile_len: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..piece_len)
-        .step_by(tile_len)
-        .map(move |start| (start, tile_len.min(piece_len - start)))
 }
 
 #[cfg(test)]
@@ -198,7 +198,8 @@ mod tests {
             assert!((TILE_LEN_MIN..=TILE_LEN_MAX).contains(&len));
             assert!(len * pieces <= 1 << 20);
         }
-        assert_eq!(tiles(10, 4).collect::<Vec<_>>(), [(0, 4), (4, 4), (8, 2)]);
-        assert_eq!(tiles(0, 4).count(), 0);
+        let ranges: Vec<_> = Cut::tiles(10, 4).map(|cut| cut.range(1)).collect();
+        assert_eq!(ranges, [10..14, 14..18, 18..20]);
+        assert_eq!(Cut::tiles(0, 4).count(), 0);
     }
 }

@@ -1,31 +1,21 @@
-//! From a qualified set of verified shares back to the secret, or to a share that was lost.
+//! From a qualified set of shares to the secret, or to a share that was lost.
 //!
-//! A [`Recovery`] is planned once for a set of share indices and then run for every chunk that
-//! was dealt alike. Two decoders solve the same equations: a matrix over GF(2), best while it
-//! is small, and a chain of divisions in the ring of the scheme, best when k is far below p.
-//! They agree on every input, and the cheaper one is taken.
-//!
-//! No new randomness is involved, so a share that is recomputed equals the lost one bit for
-//! bit, whichever k shares it is computed from.
-
-use crate::access::{AccessStructure, Scheme};
-use crate::error::{Buffer, Error};
-use crate::kernel::{Sources, Tile, tile_len, tiles, xor_sources};
-use crate::scheme::Equations;
-use crate::share::ShareIndex;
-use core::fmt;
-use zeroize::Zeroize;
+//! A [`Recovery`] is the plan for one set of share indices and one [`Target`]. It is made once
+//! and run for every chunk that was dealt under the same access structure.
 
 mod matrix;
 mod ring;
 
-use matrix::Matrix;
+use crate::access::{AccessStructure, Scheme};
+use crate::error::{Buffer, Error};
+use crate::kernel::xor_sources;
+use crate::scheme::Equations;
+use crate::share::ShareIndex;
+use core::fmt;
+use matrix::RecoveryMatrix;
 use ring::Ring;
 
-/// A share whose authenticity somebody vouches for; the only kind that is ever combined.
-///
-/// Checking a tag makes one (`integrity::verify`). XOR sharing is malleable: a flipped bit of
-/// an unchecked share is a flipped bit of the secret.
+/// A share whose bytes are known to be the ones that were dealt.
 #[derive(Clone, Copy)]
 pub struct VerifiedShare<'a> {
     index: ShareIndex,
@@ -33,10 +23,11 @@ pub struct VerifiedShare<'a> {
 }
 
 impl<'a> VerifiedShare<'a> {
-    /// For callers who authenticate shares by other means than the tags of this crate.
+    /// Vouches for a share that the caller has authenticated by other means than
+    /// `integrity::verify`.
     ///
     /// # Security
-    /// Whoever calls this answers for the bytes. Search for the name to find every such place.
+    /// A wrong share makes reconstruction return wrong bytes without any sign of it.
     #[must_use]
     pub const fn assume_authentic(index: ShareIndex, bytes: &'a [u8]) -> Self {
         Self { index, bytes }
@@ -65,8 +56,9 @@ impl fmt::Debug for VerifiedShare<'_> {
     }
 }
 
-/// What is computed from the shares.
+/// What a recovery computes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Target {
     /// The padded secret.
     Secret,
@@ -74,155 +66,161 @@ pub enum Target {
     Share(ShareIndex),
 }
 
-/// How it is computed. Every decoder gives the same bytes.
+/// How a recovery computes. All decoders give the same bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Decoder {
-    /// XOR of all shares, for n-of-n.
-    NOfN,
-    /// A recovery matrix over GF(2), for k (p - 1) <= 256.
+    /// Each piece of the result is the XOR of the pieces that an inverted matrix selects.
+    /// Serves up to 256 input pieces.
     Matrix,
-    /// Divided differences in the ring GF(2)\[x\]/(x^p - 1), for every access structure.
+    /// Interpolation in a ring of polynomials, without a matrix: cheaper for k far below p.
     Ring,
+    /// The XOR of all shares of an n-of-n dealing.
+    NOfN,
 }
 
-/// The plan to compute one target from one set of shares; at most about 9 KiB.
+/// The most shares that take part: the largest threshold of [`Equations`].
+const MAX_THRESHOLD: usize = 255;
+
+/// What a piece read or written costs in either decoder, relative to the other: measured, the
+/// matrix's many scattered inputs cost a third more than the ring's walk through its scratch.
+const MATRIX_WEIGHT: usize = 4;
+const RING_WEIGHT: usize = 3;
+
+/// The plan for one set of share indices and one target.
+///
+/// It holds no secret and about 4.5 KiB, on the stack if the caller leaves it there; making it
+/// takes another 16 KiB of stack for a moment, running it 4 to 8 KiB.
 #[derive(Clone)]
 pub struct Recovery {
     access: AccessStructure,
-    indices: Indices,
-    plan: Plan,
-}
-
-#[derive(Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nothing is allocated, so nothing can be boxed"
-)]
-enum Plan {
-    NOfN,
-    Matrix(Matrix),
-    Ring(Ring),
-}
-
-/// k distinct share indices in the order given.
-#[derive(Clone, Copy)]
-struct Indices {
-    indices: [u8; AccessStructure::MAX_SHARES as usize],
-    count: usize,
-}
-
-impl Indices {
-    fn try_new(access: AccessStructure, given: &[ShareIndex]) -> Result<Self, Error> {
-        let threshold = access.threshold();
-        if given.len() < usize::from(threshold) {
-            return Err(Error::TooFewShares {
-                threshold,
-                available: given.len(),
-            });
-        }
-        if given.len() > usize::from(threshold) {
-            return Err(Error::TooManyShares {
-                threshold,
-                available: given.len(),
-            });
-        }
-        let mut indices = [0; AccessStructure::MAX_SHARES as usize];
-        for (at, index) in given.iter().enumerate() {
-            let index = ShareIndex::try_new(index.get(), access)?.get();
-            if indices[..at].contains(&index) {
-                return Err(Error::DuplicateIndex { index });
-            }
-            indices[at] = index;
-        }
-        Ok(Self {
-            indices,
-            count: given.len(),
-        })
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        &self.indices[..self.count]
-    }
+    /// Ascending; the first k entries count.
+    indices: [u8; MAX_THRESHOLD],
+    target: Target,
+    decoder: Decoder,
+    /// Filled for [`Decoder::Matrix`], else empty.
+    matrix: RecoveryMatrix,
 }
 
 impl Recovery {
-    /// Plans with the cheaper decoder. `indices` are exactly k, in any order.
+    /// A plan that uses the decoder with the least memory traffic, for this very set.
+    ///
+    /// `indices` are the k distinct share indices that [`run`](Self::run) will be given, in any
+    /// order.
     ///
     /// # Errors
-    /// [`Error::TooFewShares`], [`Error::TooManyShares`], [`Error::DuplicateIndex`] or
-    /// [`Error::ShareIndex`] unless `indices` are k distinct ones; [`Error::NoRedundancy`] for
-    /// a lost share of an n-of-n dealing.
+    /// [`Error::TooFewShares`], [`Error::TooManyShares`], [`Error::DuplicateIndex`] and
+    /// [`Error::ShareIndex`] for a set that is not k distinct indices of `access`, or a target
+    /// that is not one of its shares;
+    /// [`Error::NoRedundancy`] for a share as target of an n-of-n dealing.
     pub fn try_new(
         access: AccessStructure,
         indices: &[ShareIndex],
         target: Target,
     ) -> Result<Self, Error> {
-        Self::with_decoder(access, indices, target, cheapest(access))
+        let mut plan = Self::without_decoder(access, indices, target)?;
+        if plan.decoder == Decoder::NOfN {
+            return Ok(plan);
+        }
+        let equations = Equations::of(access);
+        if let Ok(matrix) = RecoveryMatrix::try_new(equations, plan.indices(), share_of(target))
+            && MATRIX_WEIGHT * matrix.cost() <= RING_WEIGHT * plan.ring().cost()
+        {
+            plan.matrix = matrix;
+            plan.decoder = Decoder::Matrix;
+        }
+        Ok(plan)
     }
 
-    /// Plans with the decoder given, so that decoders can be compared.
+    /// A plan that uses the given decoder, for comparing decoders with each other.
     ///
     /// # Errors
-    /// As [`Recovery::try_new`], and [`Error::Decoder`] if `decoder` cannot serve `access`.
+    /// Those of [`try_new`](Self::try_new), and [`Error::Decoder`] if the decoder cannot serve
+    /// this access structure.
     pub fn with_decoder(
         access: AccessStructure,
         indices: &[ShareIndex],
         target: Target,
         decoder: Decoder,
     ) -> Result<Self, Error> {
-        let indices = Indices::try_new(access, indices)?;
-        if access.scheme() == Scheme::NOfN && target != Target::Secret {
-            return Err(Error::NoRedundancy {
-                share_count: access.share_count(),
-            });
-        }
+        let mut plan = Self::without_decoder(access, indices, target)?;
         let equations = Equations::of(access);
-        let plan = match (decoder, access.scheme()) {
-            (Decoder::NOfN, Scheme::NOfN) => Plan::NOfN,
-            (Decoder::Matrix, Scheme::Xorida) if Matrix::fits(equations) => {
-                Plan::Matrix(Matrix::solve(equations, indices.as_slice(), target))
-            }
-            (Decoder::Ring, Scheme::Xorida) => Plan::Ring(Ring::new(equations, target)),
-            _ => {
-                let (threshold, pieces) = (usize::from(access.threshold()), access.pieces());
-                return Err(Error::Decoder { threshold, pieces });
-            }
+        let unfit = Error::Decoder {
+            threshold: equations.threshold(),
+            pieces: access.pieces(),
         };
+        if (decoder == Decoder::NOfN) != (plan.decoder == Decoder::NOfN) {
+            return Err(unfit);
+        }
+        if decoder == Decoder::Matrix {
+            plan.matrix = RecoveryMatrix::try_new(equations, plan.indices(), share_of(target))?;
+        }
+        plan.decoder = decoder;
+        Ok(plan)
+    }
+
+    /// A plan whose set of indices is checked; it decodes by the ring, which always can, or
+    /// by n-of-n.
+    fn without_decoder(
+        access: AccessStructure,
+        indices: &[ShareIndex],
+        target: Target,
+    ) -> Result<Self, Error> {
+        let threshold = access.threshold();
+        expect_threshold(threshold, indices.len())?;
+        let mut sorted = [0; MAX_THRESHOLD];
+        let listed = &mut sorted[..indices.len()];
+        for (slot, index) in listed.iter_mut().zip(indices) {
+            *slot = ShareIndex::try_new(index.get(), access)?.get();
+        }
+        listed.sort_unstable();
+        expect_distinct(listed)?;
+        let n_of_n = access.scheme() == Scheme::NOfN;
+        if let Target::Share(index) = target {
+            ShareIndex::try_new(index.get(), access)?;
+            if n_of_n {
+                return Err(Error::NoRedundancy {
+                    share_count: access.share_count(),
+                });
+            }
+        }
+        let decoder = if n_of_n { Decoder::NOfN } else { Decoder::Ring };
+        let matrix = RecoveryMatrix::EMPTY;
         Ok(Self {
             access,
-            indices,
-            plan,
+            indices: sorted,
+            target,
+            decoder,
+            matrix,
         })
     }
 
-    /// Which decoder was chosen.
+    /// The decoder in use.
     #[must_use]
     pub const fn decoder(&self) -> Decoder {
-        match self.plan {
-            Plan::NOfN => Decoder::NOfN,
-            Plan::Matrix(_) => Decoder::Matrix,
-            Plan::Ring(_) => Decoder::Ring,
-        }
+        self.decoder
     }
 
-    /// Length in bytes of the scratch that [`run`](Self::run) needs: none but for the ring
-    /// decoder, there at most about 1 MiB.
+    /// Length in bytes of the scratch that [`run`](Self::run) needs: none for the matrix and
+    /// n-of-n, else at most about 1 MiB.
     #[must_use]
     pub fn scratch_len(&self) -> usize {
-        match &self.plan {
-            Plan::NOfN | Plan::Matrix(_) => 0,
-            Plan::Ring(ring) => ring.scratch_len(),
+        match self.decoder {
+            Decoder::Matrix | Decoder::NOfN => 0,
+            Decoder::Ring => self.ring().scratch_len(),
         }
     }
 
-    /// Computes the target into `output`, which is as long as each share.
+    /// Computes the target from `shares` into `output`.
+    ///
+    /// `shares` are those of the indices that the plan was made for, in any order; `output` is
+    /// as long as each of them. A secret comes out padded.
     ///
     /// # Errors
-    /// [`Error::TooFewShares`] or [`Error::TooManyShares`] unless there are exactly k shares,
-    /// [`Error::UnexpectedShare`] if one of them was not planned for, [`Error::DuplicateIndex`]
-    /// if one is given twice, [`Error::ShareLength`] if shares differ in length or have one that
-    /// no dealing gives, [`Error::BufferLength`] for a wrong output or a short scratch.
+    /// [`Error::TooFewShares`], [`Error::TooManyShares`], [`Error::DuplicateIndex`] and
+    /// [`Error::UnexpectedShare`] if the set is not the one of the plan; [`Error::ShareLength`]
+    /// if shares differ in length or do not consist of whole pieces; [`Error::BufferLength`]
+    /// for `scratch` or `output`.
     ///
     /// # Security
     /// Time and addresses depend on lengths and indices only. The used scratch is wiped.
@@ -232,66 +230,27 @@ impl Recovery {
         scratch: &mut [u8],
         output: &mut [u8],
     ) -> Result<(), Error> {
-        let ordered = self.ordered(shares)?;
-        let ordered = &ordered[..self.indices.count];
-        let share_len = ordered[0].len();
-        self.check_lengths(ordered, share_len)?;
+        let mut ordered = [[].as_slice(); MAX_THRESHOLD];
+        let share_len = self.order(shares, &mut ordered)?;
+        let ordered = &ordered[..shares.len()];
         Buffer::Output.expect_exactly(share_len, output.len())?;
         Buffer::Scratch.expect_at_least(self.scratch_len(), scratch.len())?;
-        match &self.plan {
-            Plan::NOfN => xor_sources_of_any_count(ordered, output),
-            Plan::Matrix(matrix) => matrix.run(self.access.pieces(), ordered, output),
-            Plan::Ring(ring) => {
-                let scratch = &mut scratch[..ring.scratch_len()];
-                ring.run(self.indices.as_slice(), ordered, scratch, output);
-                scratch.zeroize();
-            }
+        match self.decoder {
+            Decoder::NOfN => xor_sources(output, ordered),
+            Decoder::Matrix => self.matrix.run(self.access.pieces(), ordered, output),
+            Decoder::Ring => self.ring().run(ordered, scratch, output),
         }
         Ok(())
     }
 
-    /// The bytes of the shares in the order of the plan.
-    fn ordered<'a>(
+    /// Puts the bytes of `shares` in the order of the plan's indices; returns their length.
+    fn order<'a>(
         &self,
         shares: &[VerifiedShare<'a>],
-    ) -> Result<[&'a [u8]; AccessStructure::MAX_SHARES as usize], Error> {
-        let threshold = self.access.threshold();
-        if shares.len() < self.indices.count {
-            return Err(Error::TooFewShares {
-                threshold,
-                available: shares.len(),
-            });
-        }
-        if shares.len() > self.indices.count {
-            return Err(Error::TooManyShares {
-                threshold,
-                available: shares.len(),
-            });
-        }
-        let mut ordered: [Option<&[u8]>; AccessStructure::MAX_SHARES as usize] =
-            [None; AccessStructure::MAX_SHARES as usize];
-        for share in shares {
-            let index = share.index.get();
-            let at = self
-                .indices
-                .as_slice()
-                .iter()
-                .position(|planned| *planned == index);
-            let at = at.ok_or(Error::UnexpectedShare { index })?;
-            if ordered[at].replace(share.bytes).is_some() {
-                return Err(Error::DuplicateIndex { index });
-            }
-        }
-        Ok(ordered.map(Option::unwrap_or_default))
-    }
-
-    fn check_lengths(&self, shares: &[&[u8]], share_len: usize) -> Result<(), Error> {
-        if let Some(other) = shares.iter().find(|share| share.len() != share_len) {
-            return Err(Error::ShareLength {
-                expected: share_len,
-                actual: other.len(),
-            });
-        }
+        ordered: &mut [&'a [u8]; MAX_THRESHOLD],
+    ) -> Result<usize, Error> {
+        expect_threshold(self.access.threshold(), shares.len())?;
+        let share_len = shares.first().map_or(0, |share| share.bytes.len());
         let pieces = self.access.pieces();
         if !share_len.is_multiple_of(pieces) {
             return Err(Error::ShareLength {
@@ -299,7 +258,36 @@ impl Recovery {
                 actual: share_len,
             });
         }
-        Ok(())
+        let mut seen = [false; MAX_THRESHOLD];
+        for share in shares {
+            let index = share.index.get();
+            let Ok(place) = self.indices().binary_search(&index) else {
+                return Err(Error::UnexpectedShare { index });
+            };
+            if core::mem::replace(&mut seen[place], true) {
+                return Err(Error::DuplicateIndex { index });
+            }
+            if share.bytes.len() != share_len {
+                return Err(Error::ShareLength {
+                    expected: share_len,
+                    actual: share.bytes.len(),
+                });
+            }
+            ordered[place] = share.bytes;
+        }
+        Ok(share_len)
+    }
+
+    fn indices(&self) -> &[u8] {
+        &self.indices[..usize::from(self.access.threshold())]
+    }
+
+    fn ring(&self) -> Ring<'_> {
+        Ring::new(
+            Equations::of(self.access),
+            self.indices(),
+            share_of(self.target),
+        )
     }
 }
 
@@ -307,84 +295,110 @@ impl fmt::Debug for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recovery")
             .field("access", &self.access)
-            .field("indices", &self.indices.as_slice())
-            .field("decoder", &self.decoder())
-            .finish()
+            .field("indices", &self.indices())
+            .field("target", &self.target)
+            .field("decoder", &self.decoder)
+            .finish_non_exhaustive()
     }
 }
 
-/// The decoder with fewer XORs for each byte of the target.
-fn cheapest(access: AccessStructure) -> Decoder {
-    if access.scheme() == Scheme::NOfN {
-        return Decoder::NOfN;
+impl Equations {
+    /// Length in bytes of the scratch that [`recover_secret`](Self::recover_secret) needs.
+    #[must_use]
+    pub fn recover_scratch_len(self) -> usize {
+        Ring::new(self, &[], None).scratch_len()
     }
-    let equations = Equations::of(access);
-    let (k, p) = (equations.threshold(), equations.prime());
-    // Half of all input pieces on average, against parities, divisions and an evaluation, both
-    // for the p - 1 pieces together.
-    let matrix = k * (p - 1) * (p - 1) / 2;
-    let ring = k * (p - 2) + k * (k - 1) / 2 * (4 * p - 3) + (k - 1) * p + (p - 1);
-    if Matrix::fits(equations) && matrix <= ring {
-        Decoder::Matrix
-    } else {
-        Decoder::Ring
-    }
-}
 
-/// Solves the equations themselves, beyond the limits of [`AccessStructure`]: the counterpart of
-/// [`Equations::deal_pieces`] for published known answers. `scratch` has at least
-/// [`pieces_scratch_len`] bytes.
-///
-/// # Errors
-/// [`Error::TooFewShares`] unless there are exactly k distinct `indices` below p, each with one
-/// share; [`Error::ShareLength`] or [`Error::BufferLength`] for lengths that do not fit.
-pub fn recover_pieces(
-    equations: Equations,
-    indices: &[u8],
-    shares: &[&[u8]],
-    scratch: &mut [u8],
-    output: &mut [u8],
-) -> Result<(), Error> {
-    let threshold = equations.threshold();
-    let distinct = indices.iter().enumerate().all(|(at, index)| {
-        usize::from(*index) < equations.prime() && !indices[..at].contains(index)
-    });
-    if indices.len() != threshold || shares.len() != threshold || !distinct {
-        // A threshold is at most 257, and one above 255 cannot be asked for.
-        let threshold = u8::try_from(threshold).unwrap_or(u8::MAX);
-        return Err(Error::TooFewShares {
-            threshold,
-            available: shares.len(),
-        });
-    }
-    Buffer::Output.expect_multiple(equations.pieces(), output.len())?;
-    if let Some(other) = shares.iter().find(|share| share.len() != output.len()) {
-        return Err(Error::ShareLength {
-            expected: output.len(),
-            actual: other.len(),
-        });
-    }
-    let ring = Ring::new(equations, Target::Secret);
-    Buffer::Scratch.expect_at_least(ring.scratch_len(), scratch.len())?;
-    let scratch = &mut scratch[..ring.scratch_len()];
-    ring.run(indices, shares, scratch, output);
-    scratch.zeroize();
-    Ok(())
-}
-
-/// Length in bytes of the scratch that [`recover_pieces`] needs.
-#[must_use]
-pub const fn pieces_scratch_len(equations: Equations) -> usize {
-    Ring::new(equations, Target::Secret).scratch_len()
-}
-
-/// XOR of all shares; there are at most 251, fewer than the kernel takes at a time.
-fn xor_sources_of_any_count(shares: &[&[u8]], output: &mut [u8]) {
-    for (start, len) in tiles(output.len(), tile_len(1)) {
-        let mut sources = Sources::new();
+    /// Recovers a secret under the wider limits of these equations; the counterpart of
+    /// [`deal_pieces`](Self::deal_pieces), for known answers. Applications use [`Recovery`].
+    ///
+    /// `indices` are k distinct share indices below p, and `shares` their bytes in that order.
+    ///
+    /// # Errors
+    /// [`Error::TooFewShares`], [`Error::TooManyShares`], [`Error::ShareIndex`],
+    /// [`Error::DuplicateIndex`], [`Error::ShareLength`] and [`Error::BufferLength`] for
+    /// arguments that do not fit together; [`Error::Decoder`] if the decoder cannot serve these
+    /// equations.
+    pub fn recover_secret(
+        self,
+        decoder: Decoder,
+        indices: &[u8],
+        shares: &[&[u8]],
+        scratch: &mut [u8],
+        output: &mut [u8],
+    ) -> Result<(), Error> {
+        self.expect_set(indices)?;
+        Buffer::Shares.expect_exactly(indices.len(), shares.len())?;
+        Buffer::Output.expect_multiple(self.pieces(), output.len())?;
         for share in shares {
-            sources.push(Tile::new(share, share.len(), start, len).piece(0));
+            if share.len() != output.len() {
+                return Err(Error::ShareLength {
+                    expected: output.len(),
+                    actual: share.len(),
+                });
+            }
         }
-        xor_sources(&mut output[start..start + len], sources.as_slice());
+        match decoder {
+            Decoder::Matrix => {
+                let matrix = RecoveryMatrix::try_new(self, indices, None)?;
+                matrix.run(self.pieces(), shares, output);
+            }
+            Decoder::Ring => {
+                Buffer::Scratch.expect_at_least(self.recover_scratch_len(), scratch.len())?;
+                Ring::new(self, indices, None).run(shares, scratch, output);
+            }
+            Decoder::NOfN => {
+                let (threshold, pieces) = (self.threshold(), self.pieces());
+                return Err(Error::Decoder { threshold, pieces });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses anything but k distinct indices below p.
+    fn expect_set(self, indices: &[u8]) -> Result<(), Error> {
+        let threshold = u8::try_from(self.threshold()).unwrap_or(u8::MAX);
+        let share_count = u8::try_from(self.prime()).unwrap_or(u8::MAX);
+        expect_threshold(threshold, indices.len())?;
+        let mut sorted = [0; MAX_THRESHOLD];
+        let sorted = &mut sorted[..indices.len()];
+        sorted.copy_from_slice(indices);
+        sorted.sort_unstable();
+        expect_distinct(sorted)?;
+        match sorted.last() {
+            Some(&index) if usize::from(index) >= self.prime() => {
+                Err(Error::ShareIndex { index, share_count })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The number of the share to recompute, or `None` for the secret.
+fn share_of(target: Target) -> Option<usize> {
+    match target {
+        Target::Secret => None,
+        Target::Share(index) => Some(usize::from(index.get())),
+    }
+}
+
+fn expect_threshold(threshold: u8, available: usize) -> Result<(), Error> {
+    match available.cmp(&usize::from(threshold)) {
+        core::cmp::Ordering::Less => Err(Error::TooFewShares {
+            threshold,
+            available,
+        }),
+        core::cmp::Ordering::Equal => Ok(()),
+        core::cmp::Ordering::Greater => Err(Error::TooManyShares {
+            threshold,
+            available,
+        }),
+    }
+}
+
+fn expect_distinct(sorted: &[u8]) -> Result<(), Error> {
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Error::DuplicateIndex { index: pair[0] }),
+        None => Ok(()),
     }
 }

@@ -31,7 +31,7 @@
 
 use crate::access::{AccessStructure, is_odd_prime};
 use crate::error::{Buffer, Error};
-use crate::kernel::{Sources, Tile, xor_sources};
+use crate::kernel::{Cut, Sources, xor_sources};
 
 /// The equations for a threshold and a prime.
 ///
@@ -136,39 +136,34 @@ impl Equations {
             Buffer::Share.expect_exactly(secret.len(), share.len())?;
         }
         let piece_len = secret.len() / self.pieces();
-        let secret = Tile::new(secret, piece_len, 0, piece_len);
-        let random = Tile::new(random, piece_len, 0, piece_len);
-        self.deal_tile(secret, random, shares);
+        self.deal_tile(secret, Cut::whole(piece_len), random, shares);
         Ok(())
     }
 
-    /// Computes the range of all shares that corresponds to the range of `secret`.
-    pub(crate) fn deal_tile(self, secret: Tile<'_>, random: Tile<'_>, shares: &mut [&mut [u8]]) {
+    /// Computes the range `cut` of all shares from that range of `secret`, with random pieces
+    /// that are as long as the range.
+    pub(crate) fn deal_tile(
+        self,
+        secret: &[u8],
+        cut: Cut,
+        random: &[u8],
+        shares: &mut [&mut [u8]],
+    ) {
+        let random_cut = Cut::whole(cut.len());
         let mut sources = Sources::new();
         for (i, share) in shares.iter_mut().enumerate() {
             for j in 0..self.pieces() {
-                self.gather(i, j, secret, random, &mut sources);
-                xor_sources(&mut share[secret.range(j)], sources.as_slice());
-            }
-        }
-    }
-
-    /// Collects what piece `j` of share `i` is the XOR of. Never empty: r0\[j\] is always there.
-    fn gather<'a>(
-        self,
-        i: usize,
-        j: usize,
-        secret: Tile<'a>,
-        random: Tile<'a>,
-        sources: &mut Sources<'a>,
-    ) {
-        sources.clear();
-        if let Some(number) = self.secret_term(i, j) {
-            sources.push(secret.piece(number));
-        }
-        for h in 0..self.threshold - 1 {
-            if let Some(number) = self.random_term(h, i, j) {
-                sources.push(random.piece(number));
+                // Never empty in the end: r0[j] occurs in piece j of every share.
+                sources.clear();
+                if let Some(number) = self.secret_term(i, j) {
+                    sources.push(&secret[cut.range(number)]);
+                }
+                for h in 0..self.threshold - 1 {
+                    if let Some(number) = self.random_term(h, i, j) {
+                        sources.push(&random[random_cut.range(number)]);
+                    }
+                }
+                xor_sources(&mut share[cut.range(j)], sources.as_slice());
             }
         }
     }

@@ -4,11 +4,15 @@
     reason = "a helper that cannot go on fails its test"
 )]
 
+use core::convert::Infallible;
 use hmac::{Hmac, KeyInit, Mac};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use rand_core::{TryCryptoRng, TryRng};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+use xorida_core::error::Malformed;
 use xorida_core::{
     AccessStructure, Error, Kind, MerkleTree, Mode, Padding, Salt, Seed, ShareContext, ShareFile,
     ShareIndex, Suffix, Tag, combine_files, deal_files, root_from_path, root_of_segments, verify,
@@ -305,4 +309,81 @@ fn debug_output_holds_no_secret() {
             "{text}"
         );
     }
+}
+
+/// Gives the bytes 0, 1, 2 and so on, and 0 again after 255.
+struct Counter(u8);
+
+impl TryRng for Counter {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        unreachable!("dealing draws bytes")
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        unreachable!("dealing draws bytes")
+    }
+
+    fn try_fill_bytes(&mut self, target: &mut [u8]) -> Result<(), Infallible> {
+        for byte in target {
+            *byte = self.0;
+            self.0 = self.0.wrapping_add(1);
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Counter {}
+
+#[test]
+fn share_files_are_those_of_another_implementation() {
+    let golden: Value = serde_json::from_str(include_str!("vectors/share-file.json")).unwrap();
+    let files = deal_files(access(), b"root key", &mut Counter(0)).unwrap();
+    let shown: Vec<String> = files
+        .iter()
+        .map(|file| file.iter().map(|byte| format!("{byte:02x}")).collect())
+        .collect();
+    assert_eq!(golden["files_hex"], Value::from(shown));
+}
+
+#[test]
+fn bad_share_files_are_refused_by_name() {
+    let good = &files()[1];
+    let patched = |at: usize, byte: u8| {
+        let mut bad = good.clone();
+        bad[at] = byte;
+        bad
+    };
+    let cases = [
+        ("magic", patched(0, b'x'), Malformed::Magic),
+        ("unknown scheme", patched(5, 3), Malformed::Access),
+        ("scheme of k = n", patched(5, 2), Malformed::Access),
+        ("k = 1", patched(6, 1), Malformed::Access),
+        ("n = 252", patched(7, 252), Malformed::Access),
+        ("index 3 of 3", patched(8, 3), Malformed::Index),
+        ("reserved", patched(9, 1), Malformed::Reserved),
+        ("share length", patched(15, 41), Malformed::Length),
+        (
+            "odd share",
+            {
+                let mut bad = patched(15, 41);
+                bad.pop();
+                bad
+            },
+            Malformed::ShareLength,
+        ),
+        ("empty", Vec::new(), Malformed::Length),
+        ("header alone", good[..16].to_vec(), Malformed::Length),
+        ("more tags than bytes", patched(7, 251), Malformed::Length),
+    ];
+    for (name, bad, reason) in cases {
+        assert_eq!(
+            ShareFile::parse(&bad).unwrap_err(),
+            Error::Malformed(reason),
+            "{name}"
+        );
+    }
+    let newer = ShareFile::parse(&patched(4, 2)).unwrap_err();
+    assert_eq!(newer.code(), "SHARE_VERSION_MISMATCH");
 }

@@ -328,6 +328,15 @@ fn wrong_calls_have_typed_errors() {
     let lost = Recovery::try_new(all, &every, Target::Share(every[0])).unwrap_err();
     assert_eq!(lost.code(), "INSUFFICIENT_SHARES");
 
+    let wide = AccessStructure::try_new(2, 251).unwrap();
+    for decoder in [Decoder::Matrix, Decoder::Ring] {
+        let foreign = Target::Share(index(200, wide));
+        assert!(matches!(
+            Recovery::with_decoder(access, &[at(0), at(1)], foreign, decoder),
+            Err(Error::ShareIndex { index: 200, .. })
+        ));
+    }
+
     let recovery = Recovery::try_new(access, &[at(0), at(1)], Target::Secret).unwrap();
     let run = |first: &[u8], second: &[u8], out: usize| {
         let shares = [
@@ -355,4 +364,26 @@ fn wrong_calls_have_typed_errors() {
         recovery.run(&twice, &mut [], &mut [0; 4]),
         Err(Error::UnexpectedShare { .. })
     ));
+}
+
+#[test]
+fn the_cheaper_decoder_is_taken() {
+    let chosen = |threshold, share_count| {
+        let access = AccessStructure::try_new(threshold, share_count).unwrap();
+        let set: Vec<_> = access.indices().take(usize::from(threshold)).collect();
+        Recovery::try_new(access, &set, Target::Secret)
+            .unwrap()
+            .decoder()
+    };
+    assert_eq!(chosen(2, 3), Decoder::Matrix);
+    assert_eq!(chosen(5, 8), Decoder::Matrix);
+    assert_eq!(chosen(2, 61), Decoder::Ring);
+    assert_eq!(chosen(4, 31), Decoder::Ring);
+    assert_eq!(chosen(3, 251), Decoder::Ring);
+    assert_eq!(chosen(3, 3), Decoder::NOfN);
+}
+
+#[test]
+fn a_plan_is_small() {
+    assert!(size_of::<Recovery>() <= 4608, "{}", size_of::<Recovery>());
 }

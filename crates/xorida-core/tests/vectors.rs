@@ -9,11 +9,10 @@ use core::convert::Infallible;
 
 use rand_core::{TryCryptoRng, TryRng};
 use serde_json::Value;
-use xorida_core::reconstruct::{pieces_scratch_len, recover_pieces};
 use xorida_core::scheme::Equations;
 use xorida_core::{
-    AccessStructure, Decoder, Recovery, ShareIndex, Target, VerifiedShare, deal, deal_scratch_len,
-    pad, unpad,
+    AccessStructure, Decoder, Error, Recovery, ShareIndex, Target, VerifiedShare, deal,
+    deal_scratch_len, pad, unpad,
 };
 
 struct Vector {
@@ -130,9 +129,27 @@ fn expect_decoded(v: &Vector) {
             .collect();
         let mut secret = vec![0; v.secret.len()];
         let equations = Equations::try_new(v.k, v.p).unwrap();
-        let mut scratch = vec![0; pieces_scratch_len(equations)];
-        recover_pieces(equations, &choice, &shares, &mut scratch, &mut secret).unwrap();
-        assert_eq!(secret, v.secret, "{} from {choice:?}", v.name);
+        let mut scratch = vec![0; equations.recover_scratch_len()];
+        for decoder in [Decoder::Matrix, Decoder::Ring] {
+            secret.fill(0);
+            let recovered =
+                equations.recover_secret(decoder, &choice, &shares, &mut scratch, &mut secret);
+            if decoder == Decoder::Matrix && usize::from(v.k) * (usize::from(v.p) - 1) > 256 {
+                assert!(
+                    matches!(recovered, Err(Error::Decoder { .. })),
+                    "{}",
+                    v.name
+                );
+                continue;
+            }
+            recovered.unwrap();
+            assert_eq!(secret, v.secret, "{} from {choice:?}", v.name);
+            assert!(
+                scratch.iter().all(|byte| *byte == 0),
+                "{}: scratch is wiped",
+                v.name
+            );
+        }
         let Some(access) = dealt_by_us(v) else {
             continue;
         };

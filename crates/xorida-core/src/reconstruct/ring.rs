@@ -1,229 +1,217 @@
-//! The ring decoder: interpolation of the sharing polynomial in GF(2)\[x\]/(x^p - 1).
+//! The ring decoder: interpolation without a matrix, by XORs and rotations.
 //!
-//! Share i, extended by the XOR of its pieces as piece p - 1, is `c_i = x^i f(x^-i)` for one
-//! polynomial f of degree k - 1 over the ring (see [`crate::scheme`]): the extension makes every
-//! c_i zero at x = 1, which shifts the unknown coefficient of each share into the same r_0. So f
-//! is interpolated by Newton's divided differences at the nodes x^-i and evaluated
-//! - at 0, which gives s up to a multiple of M = 1 + x + ... + x^(p-1); s_0 = 0 removes it;
-//! - at x^-m, which gives c_m and so share m. There nothing is left to remove: all values here
-//!   are zero at x = 1, and an element of the ring is determined by its value there and modulo
-//!   M, since p is odd.
+//! With the notation of [`scheme`](crate::scheme), let e be the idempotent 1 + M of the ring
+//! GF(2)\[x\]/(x^p - 1): multiplication by it maps a polynomial to the one of even weight in its
+//! class modulo M. The decoder works on polynomials of even weight only, where 1 + x^t is
+//! invertible.
 //!
-//! Nodes differ by x^-i (1 + x^t). Dividing by 1 + x^t walks the residues mod p in steps of t:
-//! y_j = c_j + y_(j-t), begun at y_0 = 0 and made zero at x = 1 by adding the sum of all y to
-//! each (p is odd). Multiplying by a power of x only moves the origin of a polynomial, so it is
-//! kept as an offset and no byte is moved.
+//! *Extension.* Replace the coefficient p - 1 of share i, which is not stored, by the parity of
+//! the others. This adds the constant c_i(1) = s(1) + sum of r_h(1), the same for every share, to
+//! that coefficient, which is as if r_0 had another coefficient p - 1. So the extended shares
+//! are `c_i = x^i f(x^-i)` for one polynomial f whose coefficient of degree 0 is still s, and
+//! they have even weight.
+//!
+//! *Interpolation.* The values `f(x^-i) = x^-i c_i` at k nodes determine e f, by Newton's divided
+//! differences. The divisor of nodes u and v is x^-u + x^-v = x^-u (1 + x^(u-v)).
+//!
+//! *Division* of an even-weight N by 1 + x^t: y\[j\] = N\[j\] + y\[j - t\] is a chain through all p
+//! coefficients, because p is prime. It starts from an arbitrary y\[0\] = 0; if y then has odd
+//! weight, adding M, which has odd weight and is annihilated by 1 + x^t, mends it.
+//!
+//! *Evaluation* by Horner's rule. At 0 it gives e s, which is s or s + M; since s_0 = 0, the
+//! coefficient 0 tells which, so s_j = y\[j\] + y\[0\]. At x^-m, times x^m, it gives e c_m; the
+//! extended share m already has even weight, so this is c_m itself, whose coefficients 0 to
+//! p - 2 are share m.
 
-use crate::kernel::{divide_step, tile_len, tiles, xor_into};
-use crate::reconstruct::Target;
+use crate::kernel::{Cut, divide_step, tile_len, xor_into};
 use crate::scheme::Equations;
+use zeroize::Zeroize;
 
-/// The plan: nothing but numbers.
-#[derive(Clone)]
-pub(super) struct Ring {
+/// The decoder for one set of indices and one target.
+pub(super) struct Ring<'a> {
     equations: Equations,
-    target: Target,
+    indices: &'a [u8],
+    /// The share to recompute, or `None` for the secret.
+    share: Option<usize>,
 }
 
-/// Polynomials of p coefficients with one tile of bytes each, one after the other, and where
-/// each has its origin: coefficient j of polynomial t lies at `(j + origin[t]) mod p`.
-struct Polynomials<'a> {
-    bytes: &'a mut [u8],
-    prime: usize,
-    len: usize,
-    origins: [usize; MAX_POLYNOMIALS],
-}
-
-/// One for each share, and one to evaluate into.
-const MAX_POLYNOMIALS: usize = u8::MAX as usize + 1;
-
-impl Ring {
-    pub(super) const fn new(equations: Equations, target: Target) -> Self {
-        Self { equations, target }
+impl<'a> Ring<'a> {
+    pub(super) const fn new(equations: Equations, indices: &'a [u8], share: Option<usize>) -> Self {
+        Self {
+            equations,
+            indices,
+            share,
+        }
     }
 
-    /// k + 1 polynomials, and the running value and sum of a division.
-    const fn tiles_in_work(&self) -> usize {
-        (self.equations.threshold() + 1) * self.equations.prime() + 2
+    /// Memory traffic in pieces read or written, to compare with a matrix.
+    pub(super) const fn cost(&self) -> usize {
+        let (k, p) = (self.equations.threshold(), self.equations.prime());
+        let extension = 3 * k * p;
+        let divisions = k * (k - 1) / 2 * 6 * p;
+        let horner = (k - 1) * p * if self.share.is_some() { 5 } else { 3 };
+        extension + divisions + horner + 2 * p
+    }
+
+    /// k polynomials of p tiles each, and two tiles for division.
+    const fn scratch_tiles(&self) -> usize {
+        self.equations.threshold() * self.equations.prime() + 2
     }
 
     pub(super) const fn scratch_len(&self) -> usize {
-        self.tiles_in_work() * tile_len(self.tiles_in_work())
+        self.scratch_tiles() * tile_len(self.scratch_tiles())
     }
 
-    /// Computes the target. `shares` are in the order of `indices`.
-    pub(super) fn run(
-        &self,
-        indices: &[u8],
-        shares: &[&[u8]],
-        scratch: &mut [u8],
-        output: &mut [u8],
-    ) {
+    /// Computes the target from `shares`, which stand in the order of the indices. `scratch` has
+    /// at least [`scratch_len`](Self::scratch_len) bytes.
+    pub(super) fn run(&self, shares: &[&[u8]], scratch: &mut [u8], output: &mut [u8]) {
         let piece_len = output.len() / self.equations.pieces();
-        for (start, len) in tiles(piece_len, tile_len(self.tiles_in_work())) {
-            let (bytes, carry) = scratch.split_at_mut(scratch.len() - 2 * len);
-            let prime = self.equations.prime();
-            let origins = [0; MAX_POLYNOMIALS];
-            let mut polynomials = Polynomials {
-                bytes,
-                prime,
-                len,
-                origins,
-            };
-            for (t, (share, index)) in shares.iter().zip(indices).enumerate() {
-                let piece = |j: usize| &share[j * piece_len + start..j * piece_len + start + len];
-                polynomials.load(t, piece, usize::from(*index));
+        let scratch = &mut scratch[..self.scratch_len()];
+        for cut in Cut::tiles(piece_len, tile_len(self.scratch_tiles())) {
+            let tiles = &mut scratch[..self.scratch_tiles() * cut.len()];
+            let mut workspace = Workspace::new(self, tiles, cut.len());
+            for (number, share) in shares.iter().enumerate() {
+                workspace.extend(number, share, cut);
             }
-            polynomials.divided_differences(indices, carry);
-            let mut write = |piece: usize, value: &[u8], correction: Option<&[u8]>| {
-                let first = piece * piece_len + start;
-                let target = &mut output[first..first + len];
-                target.copy_from_slice(value);
-                if let Some(correction) = correction {
-                    xor_into(target, correction);
+            workspace.interpolate();
+            workspace.evaluate();
+            workspace.write(cut, output);
+        }
+        scratch.zeroize();
+    }
+}
+
+/// The polynomials of one tile. A rotation by a power of x moves no bytes: coefficient j of
+/// polynomial v lies in slot (j + `rotation`\[v\]) mod p.
+struct Workspace<'a> {
+    ring: &'a Ring<'a>,
+    p: usize,
+    tile_len: usize,
+    /// One polynomial after the other, p slots each.
+    polynomials: &'a mut [u8],
+    chain: &'a mut [u8],
+    total: &'a mut [u8],
+    rotation: [usize; super::MAX_THRESHOLD],
+}
+
+impl<'a> Workspace<'a> {
+    fn new(ring: &'a Ring<'a>, scratch: &'a mut [u8], tile_len: usize) -> Self {
+        let p = ring.equations.prime();
+        let (polynomials, rest) = scratch.split_at_mut(ring.indices.len() * p * tile_len);
+        let (chain, total) = rest.split_at_mut(tile_len);
+        let rotation = [0; super::MAX_THRESHOLD];
+        Self {
+            ring,
+            p,
+            tile_len,
+            polynomials,
+            chain,
+            total,
+            rotation,
+        }
+    }
+
+    fn index(&self, number: usize) -> usize {
+        usize::from(self.ring.indices[number])
+    }
+
+    /// Loads share `number` with its parity, as the value of f at its node.
+    fn extend(&mut self, number: usize, share: &[u8], cut: Cut) {
+        let polynomial_len = self.p * self.tile_len;
+        let polynomial = &mut self.polynomials[number * polynomial_len..][..polynomial_len];
+        let (stored, parity) = polynomial.split_at_mut(polynomial_len - self.tile_len);
+        parity.fill(0);
+        for (j, slot) in stored.chunks_exact_mut(self.tile_len).enumerate() {
+            slot.copy_from_slice(&share[cut.range(j)]);
+            xor_into(parity, slot);
+        }
+        self.rotation[number] = self.index(number);
+    }
+
+    /// Turns the k values into the coefficients of Newton's form, in place.
+    fn interpolate(&mut self) {
+        let k = self.ring.indices.len();
+        for level in 1..k {
+            for number in (level..k).rev() {
+                self.divide_difference(number, number - level);
+            }
+        }
+    }
+
+    /// Replaces polynomial `number` by (itself + its predecessor) divided by the sum of the
+    /// nodes of `number` and `other`.
+    fn divide_difference(&mut self, number: usize, other: usize) {
+        let (p, len) = (self.p, self.tile_len);
+        let (u, v) = (self.index(number), self.index(other));
+        let step = (u + p - v) % p;
+        // Multiplying the sum by x^u.
+        let rotation = (self.rotation[number] + p - u) % p;
+        let source_rotation = (self.rotation[number - 1] + p - u) % p;
+        self.rotation[number] = rotation;
+
+        let (before, from_number) = self.polynomials.split_at_mut(number * p * len);
+        let source = &before[(number - 1) * p * len..];
+        let target = &mut from_number[..p * len];
+        self.chain.fill(0);
+        self.total.fill(0);
+        slot_mut(target, rotation, len).fill(0);
+        let mut j = 0;
+        for _ in 1..p {
+            j = (j + step) % p;
+            let source = slot(source, (j + source_rotation) % p, len);
+            let target = slot_mut(target, (j + rotation) % p, len);
+            divide_step(target, source, self.chain, self.total);
+        }
+        for coefficient in target.chunks_exact_mut(len) {
+            xor_into(coefficient, self.total);
+        }
+    }
+
+    /// Evaluates Newton's form at the target's node; the value ends up in polynomial 0.
+    fn evaluate(&mut self) {
+        let (p, len) = (self.p, self.tile_len);
+        for number in (0..self.ring.indices.len() - 1).rev() {
+            let node = self.index(number);
+            let (sum_rotation, rotation) = (self.rotation[number + 1], self.rotation[number]);
+            let (before, from_sum) = self.polynomials.split_at_mut((number + 1) * p * len);
+            let target = &mut before[number * p * len..];
+            for j in 0..p {
+                let target = slot_mut(target, (j + rotation) % p, len);
+                xor_into(target, slot(from_sum, (j + node + sum_rotation) % p, len));
+                if let Some(m) = self.ring.share {
+                    xor_into(target, slot(from_sum, (j + m + sum_rotation) % p, len));
                 }
-            };
-            match self.target {
-                Target::Secret => polynomials.evaluate_at_zero(indices, &mut write),
-                Target::Share(index) => {
-                    polynomials.evaluate_at(indices, usize::from(index.get()), &mut write);
+            }
+        }
+    }
+
+    /// Writes the value in polynomial 0 as pieces of the target.
+    fn write(&self, cut: Cut, output: &mut [u8]) {
+        let coefficient = |j: usize| {
+            slot(
+                self.polynomials,
+                (j + self.rotation[0]) % self.p,
+                self.tile_len,
+            )
+        };
+        for number in 0..self.p - 1 {
+            let piece = &mut output[cut.range(number)];
+            match self.ring.share {
+                None => {
+                    piece.copy_from_slice(coefficient(number + 1));
+                    xor_into(piece, coefficient(0));
                 }
+                // Times x^m.
+                Some(m) => piece.copy_from_slice(coefficient(number + self.p - m)),
             }
         }
     }
 }
 
-impl Polynomials<'_> {
-    fn range(&self, t: usize, coefficient: usize) -> core::ops::Range<usize> {
-        let place = (coefficient + self.origins[t]) % self.prime;
-        let first = (t * self.prime + place) * self.len;
-        first..first + self.len
-    }
-
-    fn coefficient(&self, t: usize, coefficient: usize) -> &[u8] {
-        &self.bytes[self.range(t, coefficient)]
-    }
-
-    /// `target ^= source` for two different coefficients.
-    fn add(&mut self, target: (usize, usize), source: (usize, usize)) {
-        let (target, source) = (
-            self.range(target.0, target.1),
-            self.range(source.0, source.1),
-        );
-        let (target, source) = pair(self.bytes, target, source);
-        xor_into(target, source);
-    }
-
-    /// Polynomial t becomes f(x^-i) = x^-i c_i from the pieces of share i.
-    fn load<'s>(&mut self, t: usize, piece: impl Fn(usize) -> &'s [u8], index: usize) {
-        self.origins[t] = 0;
-        let parity = self.range(t, self.prime - 1);
-        self.bytes[parity.clone()].fill(0);
-        for j in 0..self.prime - 1 {
-            let range = self.range(t, j);
-            self.bytes[range].copy_from_slice(piece(j));
-            xor_into(&mut self.bytes[parity.clone()], piece(j));
-        }
-        // Coefficient j of x^-i c is coefficient j + i of c.
-        self.origins[t] = index;
-    }
-
-    /// Newton's divided differences, in place: polynomial t becomes f\[x_0, ..., x_t\].
-    fn divided_differences(&mut self, indices: &[u8], carry: &mut [u8]) {
-        for level in 1..indices.len() {
-            for t in (level..indices.len()).rev() {
-                let (i, m) = (usize::from(indices[t]), usize::from(indices[t - level]));
-                self.divide(t, i, (i + self.prime - m) % self.prime, carry);
-            }
-        }
-    }
-
-    /// Polynomial t becomes (polynomial t + polynomial t - 1) / (x^-i (1 + x^step)).
-    fn divide(&mut self, t: usize, i: usize, step: usize, carry: &mut [u8]) {
-        let (value, sum) = carry.split_at_mut(self.len);
-        value.fill(0);
-        sum.fill(0);
-        // Coefficient j of the quotient takes the place of coefficient j - i of the difference.
-        let place = |j: usize| (j + self.prime - i % self.prime) % self.prime;
-        let (first, mut j) = (place(0), step);
-        let first = self.range(t, first);
-        self.bytes[first].fill(0);
-        for _ in 1..self.prime {
-            let (target, source) = (self.range(t, place(j)), self.range(t - 1, place(j)));
-            let (target, source) = pair(self.bytes, target, source);
-            divide_step(target, source, value, sum);
-            j = (j + step) % self.prime;
-        }
-        let all = t * self.prime * self.len..(t + 1) * self.prime * self.len;
-        for coefficient in self.bytes[all].chunks_exact_mut(self.len) {
-            xor_into(coefficient, sum);
-        }
-        self.origins[t] = (self.origins[t] + self.prime - i % self.prime) % self.prime;
-    }
-
-    /// Horner's rule at 0, where node minus point is the node x^-i itself.
-    fn evaluate_at_zero(
-        mut self,
-        indices: &[u8],
-        write: &mut impl FnMut(usize, &[u8], Option<&[u8]>),
-    ) {
-        let last = indices.len() - 1;
-        for t in (0..last).rev() {
-            self.origins[last] = (self.origins[last] + usize::from(indices[t])) % self.prime;
-            for j in 0..self.prime {
-                self.add((last, j), (t, j));
-            }
-        }
-        for piece in 0..self.prime - 1 {
-            write(
-                piece,
-                self.coefficient(last, piece + 1),
-                Some(self.coefficient(last, 0)),
-            );
-        }
-    }
-
-    /// Horner's rule at x^-m, with a spare polynomial to multiply into; then x^m times that.
-    fn evaluate_at(
-        mut self,
-        indices: &[u8],
-        m: usize,
-        write: &mut impl FnMut(usize, &[u8], Option<&[u8]>),
-    ) {
-        let mut value = indices.len() - 1;
-        let mut spare = indices.len();
-        for t in (0..indices.len() - 1).rev() {
-            self.origins[spare] = 0;
-            for j in 0..self.prime {
-                let range = self.range(spare, j);
-                self.bytes[range].fill(0);
-                self.add((spare, j), (value, (j + m) % self.prime));
-                self.add(
-                    (spare, j),
-                    (value, (j + usize::from(indices[t])) % self.prime),
-                );
-                self.add((spare, j), (t, j));
-            }
-            (value, spare) = (spare, value);
-        }
-        for piece in 0..self.prime - 1 {
-            let from = (piece + self.prime - m % self.prime) % self.prime;
-            write(piece, self.coefficient(value, from), None);
-        }
-    }
+fn slot(polynomial: &[u8], number: usize, tile_len: usize) -> &[u8] {
+    &polynomial[number * tile_len..][..tile_len]
 }
 
-/// Two ranges of one buffer, which do not overlap.
-fn pair(
-    bytes: &mut [u8],
-    first: core::ops::Range<usize>,
-    second: core::ops::Range<usize>,
-) -> (&mut [u8], &[u8]) {
-    if first.start < second.start {
-        let (low, high) = bytes.split_at_mut(second.start);
-        (&mut low[first], &high[..second.len()])
-    } else {
-        let (low, high) = bytes.split_at_mut(first.start);
-        (&mut high[..first.len()], &low[second])
-    }
+fn slot_mut(polynomial: &mut [u8], number: usize, tile_len: usize) -> &mut [u8] {
+    &mut polynomial[number * tile_len..][..tile_len]
 }
