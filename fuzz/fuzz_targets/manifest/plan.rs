@@ -29,11 +29,19 @@ pub(crate) struct Plan {
     edit: Edit,
     pub(crate) damage: Damage,
     /// Length and repeated byte of the extension.
-    extension: Option<(u8, u8)>,
+    extension: Option<(u8, Fill)>,
     held: Vec<(u8, u8, u64)>,
     superseded: Option<Vec<(u8, u8)>>,
     zone: Option<String>,
     label: String,
+}
+
+/// A byte, the extreme ones more often than others.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+enum Fill {
+    Zeros,
+    Ones,
+    Byte(u8),
 }
 
 /// A field that does not follow from the others any more, or that may happen to fit all the same.
@@ -105,7 +113,7 @@ impl Plan {
                 .map(|all| all.iter().copied().map(superseded).collect()),
             extension: self
                 .extension
-                .map(|(len, fill)| Blob(vec![fill; usize::from(len)])),
+                .map(|(len, fill)| Blob(vec![fill.byte(); usize::from(len)])),
             trial: self.trial,
         };
         self.edit.apply(&mut body);
@@ -168,6 +176,16 @@ fn superseded((put, backend): (u8, u8)) -> Superseded {
     Superseded {
         put_id: PutId([put; 32]),
         locations: vec![location],
+    }
+}
+
+impl Fill {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Zeros => 0,
+            Self::Ones => 0xff,
+            Self::Byte(byte) => byte,
+        }
     }
 }
 
