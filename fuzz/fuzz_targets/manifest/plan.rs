@@ -25,13 +25,13 @@ pub(crate) struct Plan {
     version: u8,
     created_unix_s: u64,
     expires_unix_s: Option<u64>,
-    trial: Option<bool>,
+    trial: bool,
     edit: Edit,
     pub(crate) damage: Damage,
     /// Length and repeated byte of the extension.
     extension: Option<(u8, Fill)>,
     held: Vec<(u8, u8, u64)>,
-    superseded: Option<Vec<(u8, u8)>>,
+    superseded: Vec<(u8, u8)>,
     zone: Option<String>,
     label: String,
 }
@@ -65,6 +65,9 @@ enum Edit {
     Backend { at: u8, fill: u8 },
     FewerShares(u8),
     Revocation(u8),
+    NoTrial,
+    NothingSuperseded,
+    Held(u8),
 }
 
 impl Plan {
@@ -103,18 +106,15 @@ impl Plan {
             shares: (0..layout.access.share_count())
                 .map(|index| self.share(index))
                 .collect(),
-            held: self.held.iter().copied().map(held).collect(),
+            held: self.held(layout.access),
             revocation: 0,
             created_unix_s: self.created_unix_s,
             expires_unix_s: self.expires_unix_s,
-            superseded: self
-                .superseded
-                .as_ref()
-                .map(|all| all.iter().copied().map(superseded).collect()),
+            superseded: self.superseded(),
             extension: self
                 .extension
                 .map(|(len, fill)| Blob(vec![fill.byte(); usize::from(len)])),
-            trial: self.trial,
+            trial: self.trial.then_some(true),
         };
         self.edit.apply(&mut body);
         body
@@ -142,6 +142,28 @@ impl Plan {
         geometry
     }
 
+    fn held(&self, access: AccessStructure) -> Vec<Held> {
+        let held = |&(index, backend, since_unix_s): &(u8, u8, u64)| Held {
+            index: index % access.share_count(),
+            backend: BackendUid([backend; 16]),
+            since_unix_s,
+        };
+        self.held.iter().map(held).collect()
+    }
+
+    /// Earlier dealings, one location each; a body that has none leaves the field out.
+    fn superseded(&self) -> Option<Vec<Superseded>> {
+        let superseded = |&(put, backend): &(u8, u8)| Superseded {
+            put_id: PutId([put; 32]),
+            locations: vec![SupersededLocation {
+                backend: BackendUid([backend; 16]),
+                share_prefix: Prefix([put; 16]),
+            }],
+        };
+        let all: Vec<Superseded> = self.superseded.iter().map(superseded).collect();
+        (!all.is_empty()).then_some(all)
+    }
+
     fn share(&self, index: u8) -> ShareEntry {
         ShareEntry {
             index,
@@ -157,25 +179,6 @@ impl Plan {
                 host: self.zone.clone(),
             },
         }
-    }
-}
-
-const fn held((index, backend, since_unix_s): (u8, u8, u64)) -> Held {
-    Held {
-        index,
-        backend: BackendUid([backend; 16]),
-        since_unix_s,
-    }
-}
-
-fn superseded((put, backend): (u8, u8)) -> Superseded {
-    let location = SupersededLocation {
-        backend: BackendUid([backend; 16]),
-        share_prefix: Prefix([put; 16]),
-    };
-    Superseded {
-        put_id: PutId([put; 32]),
-        locations: vec![location],
     }
 }
 
@@ -210,6 +213,16 @@ impl Edit {
             Self::Backend { at, fill } => share(body, at).location.backend = BackendUid([fill; 16]),
             Self::FewerShares(count) => body.shares.truncate(usize::from(count)),
             Self::Revocation(source) => body.revocation = source,
+            Self::NoTrial => body.trial = Some(false),
+            Self::NothingSuperseded => body.superseded = Some(Vec::new()),
+            Self::Held(index) => {
+                let backend = BackendUid([0; 16]);
+                body.held.push(Held {
+                    index,
+                    backend,
+                    since_unix_s: 0,
+                });
+            }
         }
     }
 }
