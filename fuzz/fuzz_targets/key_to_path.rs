@@ -8,6 +8,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use xgene_fuzz::{Input, read};
 use xstore::ObjectKey;
+use xstore_backends::fs::ObjectPath;
 
 /// A name, segment by segment.
 #[derive(Debug, Arbitrary)]
@@ -57,15 +58,13 @@ fn check(name: &str) {
     assert_eq!(key.is_some(), is_key(name), "{name:?}");
     let Some(key) = key else { return };
     assert_eq!(key.as_str(), name);
-    let root = Path::new("/root");
-    let path = root.join(key.as_str());
-    assert!(path.starts_with(root), "{name:?}");
-    assert!(
-        Path::new(name)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)))
-    );
-    assert_eq!(path.components().count(), 2 + name.split('/').count());
+    let ObjectPath { folders, file } = ObjectPath::new(&key);
+    for part in folders.iter().chain([&file]) {
+        // One component each, that a file system takes and that leads nowhere but down.
+        let components: Vec<Component<'_>> = Path::new(part).components().collect();
+        assert!(matches!(components[..], [Component::Normal(_)]), "{part:?} of {name:?}");
+        assert!(part.len() <= 255 && !part.starts_with('.'), "{part:?} of {name:?}");
+    }
 }
 
 /// The rule, written down a second time: character by character, with what stood before it.

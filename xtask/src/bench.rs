@@ -2,7 +2,7 @@
 
 mod memory;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::args::Args;
 use crate::process;
@@ -12,15 +12,21 @@ use crate::workspace::Workspace;
 /// Parts of `benches/`, a workspace of its own so that its peers stay out of our builds.
 const PARTS: [&str; 3] = ["floors", "ours", "peers"];
 
+/// What runs without a name: all that needs no library of others.
+const DEFAULT_PARTS: [&str; 2] = ["floors", "ours"];
+
 /// About a tenth of a whole genome, and 40 times the memory allowed.
 const MEMORY_SIZE: Size = Size(10_000_000_000);
 
 pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
     let size = args.value("--size")?;
-    let which = args
-        .positional()
-        .context("bench floors, ours, peers or memory")?;
+    let which = args.positional();
     args.finish()?;
+    let Some(which) = which else {
+        return DEFAULT_PARTS
+            .iter()
+            .try_for_each(|part| run_part(workspace, part));
+    };
     match (which.as_str(), size) {
         ("memory", size) => memory::run(workspace, size.unwrap_or(MEMORY_SIZE)),
         (part, None) if PARTS.contains(&part) => run_part(workspace, part),
@@ -38,13 +44,11 @@ pub(crate) fn run_all(workspace: &Workspace) -> Result<()> {
 }
 
 fn run_part(workspace: &Workspace, part: &str) -> Result<()> {
-    let args = [
-        "run",
-        "--release",
-        "--manifest-path",
-        "benches/Cargo.toml",
-        "--",
-        part,
-    ];
+    let mut args = vec!["run", "--release", "--manifest-path", "benches/Cargo.toml"];
+    if part == "peers" {
+        // Compiled only when they are asked for.
+        args.extend(["--features", "peers"]);
+    }
+    args.extend(["--", part]);
     process::run(&mut process::cargo(workspace, args))
 }

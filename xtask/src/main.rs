@@ -36,7 +36,7 @@ usage: cargo xtask COMMAND
   planted [--seconds N]                 every fuzz target must find its planted bug, 120 s each
   kill [--count N] [--size BYTES] [--seed N]
                                         stop `xgene` at random moments: 200 times, 8MiB
-  bench floors|ours|peers               the benches of benches/
+  bench [floors|ours|peers]             the benches of benches/: floors and ours
   bench memory [--size BYTES]           peak memory of split and get of a stream: 10GB
 
 BYTES takes a unit: kB, MB, GB (powers of 1000) or KiB, MiB, GiB (powers of 1024).";

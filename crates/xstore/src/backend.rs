@@ -33,6 +33,7 @@ impl ObjectKey {
                     .all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
         };
         let ok = name.len() <= Self::MAX_LEN && name.split('/').all(segment_ok);
+        planted(name);
         ok.then(|| Self(name.into()))
     }
 
@@ -42,6 +43,18 @@ impl ObjectKey {
         &self.0
     }
 }
+
+/// A deliberate defect, compiled only to prove that the fuzz target finds it.
+#[cfg(feature = "planted")]
+fn planted(name: &str) {
+    if name.split('/').any(|segment| segment == "0000000000000") {
+        let beyond = name.len();
+        std::hint::black_box(name.as_bytes()[beyond]);
+    }
+}
+
+#[cfg(not(feature = "planted"))]
+const fn planted(_name: &str) {}
 
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

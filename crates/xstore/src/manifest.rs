@@ -351,6 +351,7 @@ impl Manifest {
             return Err(Error::ManifestInvalid("its signer is not its maker"));
         }
         body.check()?;
+        planted(&body);
         Ok(Self {
             body,
             envelope: bytes.to_vec(),
@@ -448,6 +449,21 @@ impl<'a> Envelope<'a> {
         }
     }
 }
+
+/// A deliberate defect, compiled only to prove that the fuzz target finds it.
+#[cfg(feature = "planted")]
+fn planted(body: &Body) {
+    if let Some(Blob(extension)) = &body.extension
+        && extension.len() == 77
+        && extension[0] == 0xff
+    {
+        let beyond = extension.len();
+        std::hint::black_box(extension[beyond]);
+    }
+}
+
+#[cfg(not(feature = "planted"))]
+const fn planted(_body: &Body) {}
 
 fn message(signed: &[u8]) -> Vec<u8> {
     [SIGNATURE_DOMAIN, signed].concat()
