@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod consent;
+mod documents;
 mod keys;
 mod real_files;
 mod roundtrip;

@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod dishonest;
 mod hostile;
+mod repair;
 mod roundtrip;
 mod versions;
 mod world;
