@@ -31,6 +31,7 @@ const QUOTA: u8 = 7;
 /// Exit code of anything that fails its check.
 pub(crate) const INTEGRITY: u8 = 8;
 const BELOW_THRESHOLD: u8 = 9;
+const LOCKED: u8 = 11;
 const WRONG_KEY: u8 = 12;
 const EXPIRED: u8 = 13;
 const CONFLICT: u8 = 14;
@@ -269,6 +270,13 @@ pub(crate) const CODES: &[Code] = &[
         "something else has the name or version",
         "look at what is there, then choose another name or try again",
         (CONFLICT, 409),
+    ),
+    code(
+        "LOCKED",
+        DATA,
+        "another operation on the same object has not ended",
+        "let it end, or bring back what it waits for",
+        (LOCKED, 423),
     ),
     code(
         "ROLLBACK_DETECTED",

@@ -134,20 +134,17 @@ impl Session {
             self.terminal
                 .warn(&format!("{} ({})", failure.message, failure.code));
         }
-        let whole = absent.is_empty();
         if connected.is_empty() {
             return Err(absent.remove(0));
         }
         let chunk_len = chunk_len(&backends.chunk_size)?;
-        let mut builder = self
+        let builder = self
             .builder(connected)?
+            .threshold(access)
             .keys(self.keys_or_new()?)
             .device(self.home.device(&*self.entropy)?)
             .chunk_len(chunk_len)
             .padding(padding(pad));
-        if whole {
-            builder = builder.threshold(access);
-        }
         self.recovered(builder.build()?).await
     }
 

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use crate::cbor;
 use crate::cbor_map;
 use crate::error::Error;
-use crate::ids::{DeviceId, ManifestHash, ObjectId, hex};
+use crate::ids::{DeviceId, MakerKey, ManifestHash, ObjectId, hex};
 use crate::keys::file;
 
 cbor_map! {
@@ -31,11 +31,12 @@ cbor_map! {
 
 /// A client's memory.
 pub trait Catalogue: Send + Sync + fmt::Debug {
-    /// The mark of an object; `None` at first sight.
+    /// The mark of an object of `maker`; `None` at first sight. Each maker has marks of its own, so
+    /// that nobody's manifests are measured by what somebody else signed.
     ///
     /// # Errors
     /// [`Error::Input`] or [`Error::KeyUnsafe`] when the memory cannot be read.
-    fn mark(&self, object: ObjectId) -> Result<Option<Mark>, Error>;
+    fn mark(&self, maker: MakerKey, object: ObjectId) -> Result<Option<Mark>, Error>;
 
     /// Compares `offered` with the mark of an object and remembers it durably, in one step that no
     /// other client of this memory can come between; the mark before it.
@@ -44,7 +45,12 @@ pub trait Catalogue: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// As [`check_mark`], and [`Error::Output`] when it cannot be written.
-    fn raise(&self, object: ObjectId, offered: Mark) -> Result<Option<Mark>, Error>;
+    fn raise(
+        &self,
+        maker: MakerKey,
+        object: ObjectId,
+        offered: Mark,
+    ) -> Result<Option<Mark>, Error>;
 }
 
 /// The mark that follows `seen`.
@@ -96,14 +102,14 @@ impl FileCatalogue {
         }
     }
 
-    fn path(&self, object: ObjectId) -> PathBuf {
-        self.folder.join(object.to_string())
+    fn path(&self, maker: MakerKey, object: ObjectId) -> PathBuf {
+        self.folder.join(format!("{maker}-{object}"))
     }
 }
 
 impl Catalogue for FileCatalogue {
-    fn mark(&self, object: ObjectId) -> Result<Option<Mark>, Error> {
-        let path = self.path(object);
+    fn mark(&self, maker: MakerKey, object: ObjectId) -> Result<Option<Mark>, Error> {
+        let path = self.path(maker, object);
         let Some(text) = file::read_private(&path)? else {
             return Ok(None);
         };
@@ -112,14 +118,19 @@ impl Catalogue for FileCatalogue {
         cbor::from_slice(&bytes).map(Some).map_err(|_| damaged())
     }
 
-    fn raise(&self, object: ObjectId, offered: Mark) -> Result<Option<Mark>, Error> {
+    fn raise(
+        &self,
+        maker: MakerKey,
+        object: ObjectId,
+        offered: Mark,
+    ) -> Result<Option<Mark>, Error> {
         // Held until the end, so that two processes cannot lower each other's marks.
         let _lock = file::lock(&self.folder.join("lock"))?;
-        let seen = self.mark(object)?;
+        let seen = self.mark(maker, object)?;
         let mark = raised(seen.as_ref(), offered)?;
         if seen.as_ref() != Some(&mark) {
             let text = format!("{}\n", hex(&cbor::to_vec(&mark)));
-            file::write_private(&self.path(object), &text)?;
+            file::write_private(&self.path(maker, object), &text)?;
         }
         Ok(seen)
     }
@@ -138,11 +149,11 @@ fn decode_hex(text: &str) -> Option<Vec<u8>> {
 /// A catalogue that forgets with the process, for tests and one-off reads.
 #[derive(Debug, Default)]
 pub struct MemoryCatalogue {
-    marks: Mutex<HashMap<ObjectId, Mark>>,
+    marks: Mutex<HashMap<(MakerKey, ObjectId), Mark>>,
 }
 
 impl MemoryCatalogue {
-    fn marks(&self) -> std::sync::MutexGuard<'_, HashMap<ObjectId, Mark>> {
+    fn marks(&self) -> std::sync::MutexGuard<'_, HashMap<(MakerKey, ObjectId), Mark>> {
         self.marks
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -150,20 +161,27 @@ impl MemoryCatalogue {
 }
 
 impl Catalogue for MemoryCatalogue {
-    fn mark(&self, object: ObjectId) -> Result<Option<Mark>, Error> {
-        Ok(self.marks().get(&object).cloned())
+    fn mark(&self, maker: MakerKey, object: ObjectId) -> Result<Option<Mark>, Error> {
+        Ok(self.marks().get(&(maker, object)).cloned())
     }
 
-    fn raise(&self, object: ObjectId, offered: Mark) -> Result<Option<Mark>, Error> {
+    fn raise(
+        &self,
+        maker: MakerKey,
+        object: ObjectId,
+        offered: Mark,
+    ) -> Result<Option<Mark>, Error> {
         let mut marks = self.marks();
-        let mark = raised(marks.get(&object), offered)?;
-        Ok(marks.insert(object, mark))
+        let mark = raised(marks.get(&(maker, object)), offered)?;
+        Ok(marks.insert((maker, object), mark))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MAKER: MakerKey = MakerKey([5; 32]);
 
     fn mark(version: u64, hash: u8, device: u8) -> Mark {
         Mark {
@@ -191,21 +209,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let object = ObjectId([4; 32]);
         let catalogue = FileCatalogue::new(&folder.path().join("catalogue"));
-        assert_eq!(catalogue.mark(object).unwrap(), None);
+        assert_eq!(catalogue.mark(MAKER, object).unwrap(), None);
         let named = Mark {
             name: Some("cohort-7".into()),
             ..mark(1, 1, 1)
         };
-        assert_eq!(catalogue.raise(object, named.clone()).unwrap(), None);
+        assert_eq!(catalogue.raise(MAKER, object, named.clone()).unwrap(), None);
         let again = FileCatalogue::new(&folder.path().join("catalogue"));
-        assert_eq!(again.mark(object).unwrap(), Some(named));
-        again.raise(object, mark(2, 2, 1)).unwrap();
-        let raised = again.mark(object).unwrap().unwrap();
+        assert_eq!(again.mark(MAKER, object).unwrap(), Some(named));
+        again.raise(MAKER, object, mark(2, 2, 1)).unwrap();
+        let raised = again.mark(MAKER, object).unwrap().unwrap();
         assert_eq!(
             (raised.version, raised.name.as_deref()),
             (2, Some("cohort-7"))
         );
-        let lower = again.raise(object, mark(1, 1, 1)).unwrap_err();
+        let lower = again.raise(MAKER, object, mark(1, 1, 1)).unwrap_err();
         assert_eq!(lower.code(), "ROLLBACK_DETECTED");
     }
 }

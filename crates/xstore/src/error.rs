@@ -76,6 +76,9 @@ pub enum Error {
     /// Something else took the name or version.
     #[error("{0}")]
     Conflict(String),
+    /// Another operation on the same object has not ended.
+    #[error("{0}")]
+    Locked(String),
     /// Backends show an older version than this client has seen.
     #[error("version {found} was offered, but version {seen} has been seen")]
     Rollback {
@@ -150,6 +153,7 @@ impl Error {
             Self::Random(_) => "SPLIT_FAILED",
             Self::Dealer(error) => error.code(),
             Self::Conflict(_) => "CONFLICT",
+            Self::Locked(_) => "LOCKED",
             Self::Rollback { .. } => "ROLLBACK_DETECTED",
             Self::Fork { .. } => "FORK_DETECTED",
             Self::ObjectNotFound(_) => "OBJECT_NOT_FOUND",
@@ -187,6 +191,7 @@ impl Error {
             Self::Random(_) => "check the operating system's random source, then try again",
             Self::Dealer(error) => error.recovery(),
             Self::Conflict(_) => "look at what is there, then choose another name or try again",
+            Self::Locked(_) => "let the other operation end, or bring back what it waits for",
             Self::Rollback { .. } => "bring the other backends back; do not trust the old version",
             Self::Fork { .. } => "two copies of one device's key are in use: stop one of them",
             Self::ObjectNotFound(_) => "check the name, and that all backends of the store answer",

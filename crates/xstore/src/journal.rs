@@ -8,14 +8,15 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cbor;
 use crate::cbor_map;
 use crate::error::Error;
 use crate::ids::{BackendUid, ObjectId, Prefix, PutId, StoreTag, hex};
-use crate::keys::file::sync_folder;
+use crate::keys::file::{self, sync_folder};
 use crate::manifest;
 
 cbor_map! {
@@ -71,6 +72,9 @@ pub struct Entry {
     _lock: File,
 }
 
+/// Counts the operations of this process.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+
 const INTENT: &str = "intent";
 const MANIFEST: &str = "manifest";
 /// An intent is a few hundred bytes for each backend; anything longer is not one of ours.
@@ -90,8 +94,9 @@ impl Journal {
     /// # Errors
     /// [`Error::Output`] when the journal cannot be written.
     pub fn begin(&self, intent: Intent) -> Result<Entry, Error> {
-        // Deleting and putting again one dealing are two operations, so the name has both.
-        let name = format!("{}-{}", hex(&intent.put_id.0), u8::from(intent.deals));
+        // Two operations on one dealing have two names, also when one process runs both.
+        let number = BEGUN.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{}-{number}", hex(&intent.put_id.0), std::process::id());
         let path = self.folder.join(name).with_extension(INTENT);
         let write = || {
             fs::create_dir_all(&self.folder)?;
@@ -114,12 +119,33 @@ impl Journal {
         })
     }
 
-    /// Intents of operations that no longer run, oldest name first. Those of running operations
-    /// are left out.
+    /// Waits for nobody: the right to work on one object, for as long as the result lives.
     ///
     /// # Errors
-    /// [`Error::Input`] when the journal cannot be read.
-    pub fn abandoned(&self) -> Result<Vec<Entry>, Error> {
+    /// [`Error::Locked`] while another operation of this client works on the object, or one that
+    /// stopped has not been recovered; [`Error::Output`] when there is no place for the lock.
+    pub fn lock(&self, object: ObjectId) -> Result<File, Error> {
+        let lock = file::try_lock(&self.folder.join(format!("{object}.lock")))?;
+        let lock =
+            lock.ok_or_else(|| Error::Locked("another operation works on this object".into()))?;
+        let stopped = self.abandoned()?.into_iter().flatten();
+        if stopped
+            .into_iter()
+            .any(|entry| entry.intent.object_id == object)
+        {
+            return Err(Error::Locked(
+                "an earlier operation on this object is not ended".into(),
+            ));
+        }
+        Ok(lock)
+    }
+
+    /// Intents of operations that no longer run, by name; those that cannot be read are errors of
+    /// their own. Those of running operations are left out.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the journal itself cannot be read.
+    pub fn abandoned(&self) -> Result<Vec<Result<Entry, Error>>, Error> {
         let listing = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             listing => listing.map_err(|e| Error::input(&self.folder, e))?,
@@ -131,8 +157,9 @@ impl Journal {
         let intents = paths
             .iter()
             .filter(|path| path.extension().is_some_and(|e| e == INTENT));
-        let entries = intents.filter_map(|path| Entry::take(path).transpose());
-        entries.collect::<Result<_, _>>()
+        Ok(intents
+            .filter_map(|path| Entry::take(path).transpose())
+            .collect())
     }
 }
 
@@ -149,8 +176,15 @@ impl Entry {
             Err(TryLockError::Error(error)) => return Err(input(error)),
             Ok(()) => {}
         }
-        if !path.exists() {
-            return Ok(None); // It ended between our opening and locking it.
+        let same = |there: fs::Metadata, ours: fs::Metadata| {
+            (there.dev(), there.ino()) == (ours.dev(), ours.ino())
+        };
+        let there = fs::symlink_metadata(path).ok();
+        if !there
+            .zip(file.metadata().ok())
+            .is_some_and(|(there, ours)| same(there, ours))
+        {
+            return Ok(None); // It ended, or another took its name, before we had the lock.
         }
         let mut bytes = Vec::new();
         (&mut file)
@@ -242,6 +276,15 @@ fn lock_error(error: TryLockError) -> std::io::Error {
 mod tests {
     use super::*;
 
+    fn abandoned(journal: &Journal) -> Vec<Entry> {
+        journal
+            .abandoned()
+            .unwrap()
+            .into_iter()
+            .map(Result::unwrap)
+            .collect()
+    }
+
     fn intent() -> Intent {
         let place = Place {
             backend: BackendUid([4; 16]),
@@ -264,11 +307,11 @@ mod tests {
     fn a_running_operation_is_left_alone_and_an_abandoned_one_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::new(&folder.path().join("journal"));
-        assert!(journal.abandoned().unwrap().is_empty());
+        assert!(abandoned(&journal).is_empty());
         let entry = journal.begin(intent()).unwrap();
-        assert!(journal.abandoned().unwrap().is_empty(), "it still runs");
+        assert!(abandoned(&journal).is_empty(), "it still runs");
         drop(entry);
-        let found = journal.abandoned().unwrap();
+        let found = abandoned(&journal);
         assert_eq!(found.len(), 1);
         assert_eq!((&found[0].intent, &found[0].manifest), (&intent(), &None));
     }
@@ -280,10 +323,10 @@ mod tests {
         let mut entry = journal.begin(intent()).unwrap();
         entry.reach_manifest(b"envelope").unwrap();
         drop(entry);
-        let mut found = journal.abandoned().unwrap();
+        let mut found = abandoned(&journal);
         assert_eq!(found[0].manifest.as_deref(), Some(b"envelope".as_slice()));
         found.remove(0).close().unwrap();
-        assert!(journal.abandoned().unwrap().is_empty());
+        assert!(abandoned(&journal).is_empty());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -165,7 +165,8 @@ impl StoreBuilder {
         self
     }
 
-    /// Shares needed to read; as many are dealt as there are backends. Not needed to read.
+    /// Shares needed to read, and how many are dealt: one for each backend when all are there. A
+    /// store that some of them are missing from reads, and refuses to write.
     #[must_use]
     pub fn threshold(mut self, access: AccessStructure) -> Self {
         self.0.access = Some(access);
@@ -263,8 +264,8 @@ impl StoreBuilder {
                 twice[0]
             )));
         }
-        if store.access.is_some() {
-            store.layout()?;
+        if let Some(access) = store.access {
+            Layout::try_new(access, store.padding, store.chunk_len)?;
         }
         Ok(store)
     }

@@ -36,17 +36,18 @@ fn publish(root: &Root, path: &ObjectPath, staged: &Staged) -> Result<Put, FsErr
 
 fn publish_once(root: &Root, path: &ObjectPath, staged: &Staged) -> Result<Put, FsError> {
     let folders = root.make_folders(&path.folders)?;
-    match staged.link_to(folders.innermost(), &path.file) {
-        Ok(()) => {}
-        Err(Errno::EXIST) => return Ok(Put::AlreadyExists),
+    let put = match staged.link_to(folders.innermost(), &path.file) {
+        Ok(()) => Put::Created,
+        // Durable like a new one: who made it may have died before its name was.
+        Err(Errno::EXIST) => Put::AlreadyExists,
         Err(errno) => {
             let step = "link the object to its name (the file system must have hard links)";
             return Err(FsError::at(step)(errno));
         }
-    }
+    };
     // All of them, also those that were there: another put may have made one and not synced yet.
     for folder in folders.inside_out() {
         fsync(folder).map_err(FsError::at("sync a folder"))?;
     }
-    Ok(Put::Created)
+    Ok(put)
 }

@@ -147,17 +147,30 @@ pub fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, Error> {
 /// # Errors
 /// [`Error::Output`] when it cannot be made or locked.
 pub(crate) fn lock(path: &Path) -> Result<File, Error> {
-    let open = || {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut options = fs::OpenOptions::new();
-        let options = options.write(true).create(true).truncate(false).mode(0o600);
-        let file = options.custom_flags(flags(OFlags::NOFOLLOW)).open(path)?;
-        file.lock()?;
-        Ok(file)
-    };
-    open().map_err(|error: std::io::Error| Error::output(path, error))
+    let locked = lock_file(path).and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|error| Error::output(path, error))
+}
+
+/// The lock file at `path`, if nobody else holds it.
+///
+/// # Errors
+/// [`Error::Output`] when it cannot be made or locked.
+pub(crate) fn try_lock(path: &Path) -> Result<Option<File>, Error> {
+    let locked = lock_file(path).and_then(|file| match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    });
+    locked.map_err(|error| Error::output(path, error))
+}
+
+fn lock_file(path: &Path) -> std::io::Result<File> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    let options = options.write(true).create(true).truncate(false).mode(0o600);
+    options.custom_flags(flags(OFlags::NOFOLLOW)).open(path)
 }
 
 /// Replaces a private file by `text`, wholly or not at all.

@@ -28,14 +28,22 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::KeyMissing`] without the owner's keys, [`Error::KeyMismatch`] when the object is
-    /// somebody else's; [`Error::InsufficientBackends`] when the deletion manifest cannot be
-    /// committed.
+    /// somebody else's, [`Error::Locked`] while another operation works on it, [`Error::Conflict`]
+    /// when `manifest` is not the newest; [`Error::InsufficientBackends`] when the deletion manifest
+    /// cannot be committed: the next run completes it.
     pub async fn delete(&self, manifest: &Manifest) -> Result<DeleteReport, Error> {
         let keys = self.keys()?;
         let old = manifest.body();
         if old.maker != keys.maker() {
             return Err(Error::KeyMismatch(
                 "this object belongs to another owner".into(),
+            ));
+        }
+        let _lock = self.lock(old.object_id)?;
+        let newest = self.find_to_follow(old.object_id).await?;
+        if newest.map(|newest| newest.hash()) != Some(manifest.hash()) {
+            return Err(Error::Conflict(
+                "another client changed this object meanwhile".into(),
             ));
         }
         let body = Body {

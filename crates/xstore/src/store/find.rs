@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use crate::backend::{BackendError, BackendErrorKind};
-use crate::catalogue::Mark;
+use crate::catalogue::{Mark, check_mark};
 use crate::error::Error;
 use crate::ids::{MakerKey, ManifestHash, ObjectId, Prefix, StoreTag};
 use crate::manifest::{self, Body, Manifest, STATE_DELETED};
@@ -116,7 +116,7 @@ impl Store {
             maker: keys.maker(),
         };
         let mut copies = self.copies(&places, wanted).await;
-        copies.answered += strangers;
+        copies.answered += strangers.len();
         copies.failures.extend(failures);
         let needed = self.access.map_or(self.backends.len(), |access| {
             read_quorum(access.threshold(), access.share_count())
@@ -129,7 +129,37 @@ impl Store {
                 failures,
             });
         }
-        self.choose(copies, needed)
+        let found = self.choose(copies, needed)?;
+        if found.is_none()
+            && let Some(mark) = self.catalogue.mark(keys.maker(), object)?
+        {
+            // What was seen once does not vanish: not even a deletion removes every manifest.
+            return Err(Error::Rollback {
+                seen: mark.version,
+                found: 0,
+            });
+        }
+        Ok(found)
+    }
+
+    /// The newest manifest of an object of this owner, for one who is going to follow it with the
+    /// next version.
+    ///
+    /// # Errors
+    /// [`Error::InsufficientBackends`] when it is not known to be the newest; else as
+    /// [`Store::find_name`].
+    pub(crate) async fn find_to_follow(&self, object: ObjectId) -> Result<Option<Manifest>, Error> {
+        let Some(found) = self.find_id(object).await? else {
+            return Ok(None);
+        };
+        match found.freshness {
+            Freshness::Proven => Ok(Some(found.manifest)),
+            Freshness::Unproven { answered, needed } => Err(Error::InsufficientBackends {
+                needed,
+                available: answered,
+                failures: Vec::new(),
+            }),
+        }
     }
 
     /// Backends that a manifest names, with its prefix there, as far as they are configured.
@@ -248,7 +278,11 @@ impl Store {
                 &rival,
             ));
         }
-        let first_sight = self.remember(&manifest, None)?;
+        let first_sight = match self.remember(&manifest, None) {
+            // Reading needs no memory that can be written; what it says was checked all the same.
+            Err(Error::Output { .. }) => self.check_seen(&manifest)?,
+            remembered => remembered?,
+        };
         let freshness = if copies.answered >= needed {
             Freshness::Proven
         } else {
@@ -264,18 +298,30 @@ impl Store {
         }))
     }
 
+    /// Compares a manifest with this client's mark without raising it; whether there is none.
+    fn check_seen(&self, manifest: &Manifest) -> Result<bool, Error> {
+        let body = manifest.body();
+        let seen = self.catalogue.mark(body.maker, body.object_id)?;
+        check_mark(seen.as_ref(), &mark_of(manifest, None))?;
+        Ok(seen.is_none())
+    }
+
     /// Raises this client's mark of the object; whether there was none before.
     pub(crate) fn remember(&self, manifest: &Manifest, name: Option<&str>) -> Result<bool, Error> {
         let body = manifest.body();
-        let mark = Mark {
-            version: body.version,
-            hash: manifest.hash(),
-            device: body.device,
-            name: name.map(str::to_owned),
-        };
-        self.catalogue
-            .raise(body.object_id, mark)
-            .map(|seen| seen.is_none())
+        let mark = mark_of(manifest, name);
+        let seen = self.catalogue.raise(body.maker, body.object_id, mark)?;
+        Ok(seen.is_none())
+    }
+}
+
+fn mark_of(manifest: &Manifest, name: Option<&str>) -> Mark {
+    let body = manifest.body();
+    Mark {
+        version: body.version,
+        hash: manifest.hash(),
+        device: body.device,
+        name: name.map(str::to_owned),
     }
 }
 

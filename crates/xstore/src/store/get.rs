@@ -56,6 +56,9 @@ pub struct GetReport {
     pub faults: Vec<ShareFault>,
 }
 
+/// Short chunks that an error lists; after so many nothing more is read.
+const MAX_SHORT: usize = u16::MAX as usize;
+
 /// A read under way.
 struct Getting<'a> {
     reader: Reader,
@@ -97,6 +100,9 @@ impl Store {
                 getting.fetch(geometry.chunks_of(following))
             };
             let opened = getting.take(chunks);
+            if getting.short.len() >= MAX_SHORT {
+                break;
+            }
             for (chunk, secret) in geometry.chunks_of(segment).zip(&opened) {
                 if chunk == geometry.data_chunks() {
                     trailer = <&[u8; Trailer::LEN]>::try_from(secret.valid())
@@ -185,7 +191,7 @@ impl Store {
         if reader.reachable() < usize::from(needed) {
             // Nothing can be read: say so at once instead of for every chunk.
             let good = u8::try_from(reader.reachable()).unwrap_or(u8::MAX);
-            let chunks = (0..reader.geometry.chunks().min(u64::from(u16::MAX))).map(|c| (c, good));
+            let chunks = (0..reader.geometry.chunks().min(MAX_SHORT as u64)).map(|c| (c, good));
             return Err(reader.shortage(chunks.collect(), BTreeSet::new()));
         }
         let faults = reader.missing().iter().cloned().collect();
@@ -212,7 +218,8 @@ impl Getting<'_> {
     /// Notes what was wrong; gives the chunks only while all before them were whole.
     fn take(&mut self, chunks: Chunks) -> Vec<crate::chunk::OpenedChunk> {
         self.faults.extend(chunks.faults);
-        self.short.extend(chunks.short);
+        let room = MAX_SHORT.saturating_sub(self.short.len());
+        self.short.extend(chunks.short.into_iter().take(room));
         if self.short.is_empty() {
             chunks.opened
         } else {

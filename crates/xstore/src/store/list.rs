@@ -29,7 +29,7 @@ impl Store {
     pub async fn list(&self) -> Result<Vec<Listed>, Error> {
         let tag = self.keys()?.store_tag();
         let sites = self.sites(tag).await;
-        if sites.known.is_empty() && sites.strangers == 0 {
+        if sites.known.is_empty() && sites.strangers.is_empty() {
             let failures = sites.failures;
             return Err(Error::InsufficientBackends {
                 needed: 1,
@@ -58,7 +58,10 @@ impl Store {
                 continue;
             };
             if found.manifest.body().state == STATE_LIVE {
-                let name = self.catalogue.mark(object)?.and_then(|mark| mark.name);
+                let name = self
+                    .catalogue
+                    .mark(self.keys()?.maker(), object)?
+                    .and_then(|mark| mark.name);
                 listed.push(Listed {
                     manifest: found.manifest,
                     name,

@@ -2,24 +2,38 @@
 
 use crate::backend::{BackendError, BackendErrorKind, ObjectKey, StorageBackend};
 
+/// Keys that are deleted with one call.
+const KEYS_AT_ONCE: usize = 1000;
+
+/// No listing of ours has more pages: a hundred million keys at a thousand a page.
+const MAX_PAGES: usize = 100_000;
+
 /// Calls `each` with every key that starts with `prefix`, page by page.
 ///
-/// A backend is not trusted to end: a page that does not go beyond the one before is an error.
+/// A backend is not trusted to end or to keep to the prefix: keys that do not ascend from page to
+/// page, that belong elsewhere, or a listing without end are an error.
 pub(crate) async fn for_each_page(
     backend: &dyn StorageBackend,
     prefix: &str,
     mut each: impl FnMut(Vec<ObjectKey>),
 ) -> Result<(), BackendError> {
-    let mut cursor: Option<String> = None;
-    loop {
+    let (mut cursor, mut last): (Option<String>, Option<ObjectKey>) = (None, None);
+    for _ in 0..MAX_PAGES {
         let page = backend.list(prefix, cursor.as_deref()).await?;
+        let ascends = page.keys.first() > last.as_ref() && page.keys.is_sorted();
+        let belongs = page.keys.iter().all(|key| key.as_str().starts_with(prefix));
+        if !page.keys.is_empty() && !(ascends && belongs) {
+            return Err(incredible(backend));
+        }
+        last = page.keys.last().cloned().or(last);
         each(page.keys);
-        match (page.next, &cursor) {
-            (None, _) => return Ok(()),
-            (Some(next), Some(last)) if next <= *last => return Err(endless(backend)),
-            (next, _) => cursor = next,
+        match page.next {
+            None => return Ok(()),
+            next if next > cursor => cursor = next,
+            _ => return Err(incredible(backend)),
         }
     }
+    Err(incredible(backend))
 }
 
 /// Deletes everything that starts with `prefix`.
@@ -27,23 +41,21 @@ pub(crate) async fn delete_all(
     backend: &dyn StorageBackend,
     prefix: &str,
 ) -> Result<(), BackendError> {
-    let mut before = Vec::new();
-    loop {
-        // Always the first page: what it named is gone when the next is asked for.
-        let page = backend.list(prefix, None).await?;
-        if page.keys.is_empty() {
-            return Ok(());
-        }
-        if page.keys == before {
-            // It says deleted and shows it still: a lock, or a backend that does not delete.
-            return Err(endless(backend));
-        }
-        backend.delete(&page.keys).await?;
-        before = page.keys;
+    let mut keys = Vec::new();
+    for_each_page(backend, prefix, |page| keys.extend(page)).await?;
+    for some in keys.chunks(KEYS_AT_ONCE) {
+        backend.delete(some).await?;
+    }
+    // An acknowledged deletion proves nothing: a lock, or a backend that keeps what it has.
+    let left = backend.list(prefix, None).await?;
+    if left.keys.is_empty() {
+        Ok(())
+    } else {
+        Err(incredible(backend))
     }
 }
 
-fn endless(backend: &dyn StorageBackend) -> BackendError {
-    let cause = "the listing does not change or end";
+fn incredible(backend: &dyn StorageBackend) -> BackendError {
+    let cause = "its listing cannot be true, or deleted objects are still there";
     BackendError::with_source(BackendErrorKind::Unavailable, backend.id(), cause)
 }

@@ -9,6 +9,7 @@
 //! 6. the caller's own last step (`on_commit`), then the shares of what this put replaces are
 //!    removed and the journal entry is closed: the put is acknowledged.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,7 +26,7 @@ use crate::chunk::Dealing;
 use crate::entropy::{SegmentRandomness, draw};
 use crate::error::Error;
 use crate::geometry::{Geometry, Layout};
-use crate::ids::{ObjectId, PutId, StoreTag};
+use crate::ids::{BackendUid, ObjectId, PutId, StoreTag};
 use crate::journal::{Entry, Intent, Place};
 use crate::manifest::{
     Body, Held, Location, Manifest, STATE_LIVE, ShareEntry, Superseded, SupersededLocation,
@@ -40,7 +41,7 @@ use crate::store::sites::Site;
 use crate::store::source::ChunkSource;
 use crate::store::upload::{all_stored, put_confirmed};
 
-/// The caller's last step before a put is acknowledged; see [`PutOptions::on_commit`].
+/// The caller's last step before a put is acknowledged; see [`Store::put`].
 pub type OnCommit<'a> = &'a mut (dyn FnMut(&Manifest) -> Result<(), Error> + Send);
 
 /// An [`OnCommit`] that does nothing.
@@ -112,11 +113,16 @@ impl Store {
     /// example to write the manifest to a file; [`nothing_more`] does nothing.
     ///
     /// # Errors
-    /// Before anything is written: [`Error::KeyMissing`], [`Error::Config`], [`Error::ZoneQuorum`].
+    /// Before anything is written: [`Error::KeyMissing`], [`Error::Config`], [`Error::ZoneQuorum`],
+    /// [`Error::Locked`], [`Error::Rollback`], [`Error::InsufficientBackends`].
     /// [`Error::Backend`] or [`Error::InsufficientBackends`] when not all backends take their share,
     /// [`Error::ShareUpload`] when one stores something else, [`Error::Input`] when the source
-    /// fails, [`Error::Random`] when the random source does. After any of these the put is
-    /// invisible and its traces are removed, now or by the next run.
+    /// fails, [`Error::Random`] when the random source does, [`Error::Conflict`] when another client
+    /// was faster. After any of these the put is invisible and its traces are removed, now or by
+    /// the next run.
+    ///
+    /// Once the manifest phase is reached, an error (of `on_commit`, of too few backends, of a rival)
+    /// means that the put is not acknowledged, and that the next run completes it.
     pub async fn put(
         &self,
         source: &mut (dyn AsyncRead + Unpin + Send),
@@ -127,16 +133,16 @@ impl Store {
         let layout = self.layout()?;
         self.check_placement()?;
         let sites: Arc<[Site]> = self.sites_for_writing(keys.store_tag()).await?.into();
-        let (object_id, replaced) = match &options.name {
-            Some(name) => {
-                let object_id = keys.named_object(name);
-                (
-                    object_id,
-                    self.find_id(object_id).await?.map(|found| found.manifest),
-                )
-            }
+        let named = options.name.as_ref().map(|name| keys.named_object(name));
+        // Held until the end: two operations of one client never race for a version.
+        let _lock = named.map(|object_id| self.lock(object_id)).transpose()?;
+        let (object_id, replaced) = match named {
+            Some(object_id) => (object_id, self.find_to_follow(object_id).await?),
             None => (ObjectId(draw(&*self.entropy)?), None),
         };
+        if let Some(replaced) = &replaced {
+            same_backends(replaced, &sites)?;
+        }
         let dealing = Dealing {
             layout,
             object_id,
@@ -155,8 +161,14 @@ impl Store {
 
         let mut entry = self.begin(putting.intent(options.note.clone()))?;
         putting.progress.stage(Stage::Journal);
-        let sealed = putting.deal(source, &options, replaced.as_ref()).await;
-        let (manifest, len_bytes) = match sealed {
+        let sealed = async {
+            let sealed = putting.deal(source, &options, replaced.as_ref()).await?;
+            if named.is_some() {
+                self.refuse_overtaken(object_id, replaced.as_ref()).await?;
+            }
+            Ok(sealed)
+        };
+        let (manifest, len_bytes) = match sealed.await {
             Ok(sealed) => sealed,
             Err(error) => {
                 putting.give_up(entry).await;
@@ -194,6 +206,30 @@ impl Store {
             share_prefix: keys.share_prefix(dealing.object_id, dealing.put_id, site.uid),
         };
         Ok(sites.iter().map(place).collect())
+    }
+
+    /// Another client may have followed the same version while this one dealt; nothing of this put is
+    /// visible yet, so it can still be taken back.
+    async fn refuse_overtaken(
+        &self,
+        object_id: ObjectId,
+        replaced: Option<&Manifest>,
+    ) -> Result<(), Error> {
+        let now = self.find_to_follow(object_id).await?;
+        if now.map(|manifest| manifest.hash()) == replaced.map(Manifest::hash) {
+            return Ok(());
+        }
+        Err(Error::Conflict(
+            "another client put this object meanwhile".into(),
+        ))
+    }
+
+    /// The right to work on an object, where the store has a journal to keep it in.
+    pub(crate) fn lock(&self, object: ObjectId) -> Result<Option<std::fs::File>, Error> {
+        self.journal
+            .as_ref()
+            .map(|journal| journal.lock(object))
+            .transpose()
     }
 
     /// Opens a journal entry where the store has a journal.
@@ -403,6 +439,23 @@ impl Putting<'_> {
             trial: trial.then_some(true),
         })
     }
+}
+
+/// A version on other backends would have to be committed on the old ones too, or a reader of the old
+/// ones would take the old version for the newest.
+fn same_backends(replaced: &Manifest, sites: &[Site]) -> Result<(), Error> {
+    let old: BTreeSet<BackendUid> = replaced
+        .body()
+        .shares
+        .iter()
+        .map(|share| share.location.backend)
+        .collect();
+    if old == sites.iter().map(|site| site.uid).collect() {
+        return Ok(());
+    }
+    Err(Error::Config(
+        "this name is in use on other backends: delete it there first".into(),
+    ))
 }
 
 /// The version that follows `manifest`.

@@ -23,6 +23,7 @@ use crate::ids::{Prefix, ShareRoot, StoreTag};
 use crate::manifest::{Body, ShareEntry};
 use crate::names;
 use crate::segment::{Footer, Index, Malformed};
+use crate::store::Attached;
 use crate::store::listing::for_each_page;
 use crate::store::put::panicked;
 use crate::store::sites::{Site, Sites};
@@ -75,11 +76,24 @@ impl Reader {
                 .collect();
             // Identities can be copied: the one with the right label is asked first.
             claimants.sort_by_key(|site| site.label() != entry.location.label);
-            if claimants.is_empty() {
+            let reader = |site: &Attached| ShareReader::new(index, site, entry, body.store_tag);
+            let mut readers: Vec<ShareReader> = claimants
+                .into_iter()
+                .map(|site| reader(&site.attached))
+                .collect();
+            if readers.is_empty() {
+                // A backend that has lost its identity may still have its share; tags tell.
+                let label = &entry.location.label;
+                let lost = sites
+                    .strangers
+                    .iter()
+                    .filter(|site| site.backend.id() == label);
+                readers.extend(lost.map(reader));
+            }
+            if readers.is_empty() {
                 missing.push(whole_share(entry, sites));
             }
-            let reader = |site: &Site| ShareReader::new(index, site, entry, body.store_tag);
-            shares.extend(claimants.into_iter().map(reader));
+            shares.extend(readers);
         }
         Ok(Self {
             geometry,
@@ -338,7 +352,7 @@ impl Opening<'_> {
 struct ShareReader {
     index: ShareIndex,
     label: String,
-    site: Site,
+    site: Attached,
     root: ShareRoot,
     tag: StoreTag,
     prefix: Prefix,
@@ -369,10 +383,10 @@ impl Part {
 }
 
 impl ShareReader {
-    fn new(index: ShareIndex, site: &Site, entry: &ShareEntry, tag: StoreTag) -> Self {
+    fn new(index: ShareIndex, site: &Attached, entry: &ShareEntry, tag: StoreTag) -> Self {
         Self {
             index,
-            label: site.label().to_owned(),
+            label: site.backend.id().to_owned(),
             site: site.clone(),
             root: entry.root,
             tag,
@@ -481,7 +495,7 @@ impl ShareReader {
     async fn highest_attempt(&self, segment: u64) -> Result<u32, FaultReason> {
         let prefix = format!("{}{segment}/", names::shares(self.tag, self.prefix));
         let mut highest = None;
-        let listed = for_each_page(&*self.site.attached.backend, &prefix, |keys| {
+        let listed = for_each_page(&*self.site.backend, &prefix, |keys| {
             let attempts = keys
                 .iter()
                 .filter_map(|key| key.as_str().strip_prefix(&prefix));
@@ -505,7 +519,7 @@ impl ShareReader {
     }
 
     async fn get(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, FaultReason> {
-        let read = self.site.attached.backend.get_range(key, range).await;
+        let read = self.site.backend.get_range(key, range).await;
         read.map_err(|failure| backend_reason(&failure))
     }
 }

@@ -1,13 +1,18 @@
 //! recover: finish or undo what earlier runs left in the journal.
 //!
 //! Without a manifest in the journal nobody can have seen the object: its shares are removed. With
-//! one, recovery only goes forward, because a reader may have seen a copy. A backend that does not
-//! answer postpones recovery; it never decides it.
+//! one, recovery only goes forward, because a reader may have seen a copy; unless another manifest
+//! took its version meanwhile and all backends say that they never had this one. A backend that does
+//! not answer postpones recovery; it never decides it.
 
+use crate::backend::{BackendError, BackendErrorKind};
 use crate::error::Error;
-use crate::journal::Entry;
+use crate::journal::{Entry, Intent};
 use crate::manifest::Manifest;
+use crate::names;
 use crate::store::Store;
+use crate::store::find::Wanted;
+use crate::store::sites::Sites;
 
 /// One operation that recovery ended.
 #[derive(Debug)]
@@ -49,7 +54,11 @@ impl Store {
             return Ok(report);
         };
         for entry in journal.abandoned()? {
-            match self.recover_one(entry, &mut on_finished).await {
+            let ended = match entry {
+                Ok(entry) => self.recover_one(entry, &mut on_finished).await,
+                Err(error) => Err(error),
+            };
+            match ended {
                 Ok(recovered) => report.recovered.push(recovered),
                 Err(error) => report.postponed.push(error),
             }
@@ -64,24 +73,16 @@ impl Store {
     ) -> Result<Recovered, Error> {
         let sites = self.sites(entry.intent.store_tag).await;
         let Some(envelope) = &entry.manifest else {
-            let waiting = if entry.intent.deals {
-                self.erase_places(entry.intent.store_tag, &entry.intent.places, &sites.known)
-                    .await
-            } else {
-                Vec::new()
-            };
-            if !waiting.is_empty() {
-                return Err(waits_for(waiting, &entry));
-            }
-            entry.close()?;
-            return Ok(Recovered::Undone);
+            return self.undo(entry, &sites).await;
         };
         let manifest = Manifest::open(envelope, &self.verifier())?;
-        // A later version stands already: this one was committed, and only its erasures are left.
-        let newer = self.catalogue.mark(manifest.body().object_id)?;
-        if newer.is_none_or(|mark| mark.version <= manifest.body().version) {
-            self.commit(&manifest, &sites.known).await?;
-            self.remember(&manifest, None)?;
+        match self.standing(&manifest, &sites).await? {
+            Standing::Free => {
+                self.commit(&manifest, &sites.known).await?;
+                self.remember(&manifest, None)?;
+            }
+            Standing::Followed => {}
+            Standing::Overtaken => return self.undo(entry, &sites).await,
         }
         let note = entry.intent.note.clone();
         on_finished(&manifest, note.as_deref())?;
@@ -100,21 +101,92 @@ impl Store {
             note,
         })
     }
+
+    /// Removes the shares that an operation dealt and nobody saw.
+    async fn undo(&self, entry: Entry, sites: &Sites) -> Result<Recovered, Error> {
+        let Intent {
+            deals,
+            places,
+            store_tag,
+            ..
+        } = &entry.intent;
+        let waiting = if *deals {
+            self.erase_places(*store_tag, places, &sites.known).await
+        } else {
+            Vec::new()
+        };
+        if !waiting.is_empty() {
+            return Err(waits_for(&waiting, places.len()));
+        }
+        entry.close()?;
+        Ok(Recovered::Undone)
+    }
+
+    /// Where a manifest of the journal stands among those at the backends.
+    ///
+    /// # Errors
+    /// [`Error::InsufficientBackends`] when a backend that may have it does not answer, and another
+    /// manifest has its version: then nobody can say whether it was ever seen.
+    async fn standing(&self, manifest: &Manifest, sites: &Sites) -> Result<Standing, Error> {
+        let body = manifest.body();
+        let places = self.places_of(body, &sites.known);
+        let wanted = Wanted {
+            tag: body.store_tag,
+            object: body.object_id,
+            maker: body.maker,
+        };
+        let copies = self.copies(&places, wanted).await;
+        let others = copies
+            .manifests
+            .iter()
+            .filter(|copy| copy.hash() != manifest.hash());
+        let Some(newest) = others.map(|copy| copy.body().version).max() else {
+            return Ok(Standing::Free);
+        };
+        if newest < body.version {
+            return Ok(Standing::Free);
+        }
+        let (mut stands, mut answered) = (false, 0);
+        for (site, prefix) in &places {
+            let key = names::manifest(body.store_tag, *prefix, body.version, manifest.hash());
+            match site.attached.backend.head(&key).await {
+                Ok(_) => (stands, answered) = (true, answered + 1),
+                Err(error) if error.kind == BackendErrorKind::NotFound => answered += 1,
+                Err(_) => {}
+            }
+        }
+        if stands {
+            // Of one version there are two: that is for the owner to resolve. Of a later one, ours
+            // was committed before it, and only what it gives up is left to remove.
+            return Ok(if newest == body.version {
+                Standing::Free
+            } else {
+                Standing::Followed
+            });
+        }
+        if answered < body.shares.len() {
+            let missing = sites.failures.iter().map(|failure| failure.backend.clone());
+            return Err(waits_for(&missing.collect::<Vec<_>>(), body.shares.len()));
+        }
+        Ok(Standing::Overtaken)
+    }
 }
 
-fn waits_for(labels: Vec<String>, entry: &Entry) -> Error {
-    let needed = entry.intent.places.len();
+/// What became of an object since its manifest was journalled.
+enum Standing {
+    /// Nothing that speaks against committing it.
+    Free,
+    /// It was committed, and a later version followed.
+    Followed,
+    /// Nobody ever saw it, and another manifest has its version or a later one.
+    Overtaken,
+}
+
+fn waits_for(labels: &[String], needed: usize) -> Error {
+    let failure = |label: &String| BackendError::new(BackendErrorKind::Unavailable, label);
     Error::InsufficientBackends {
         needed,
         available: needed.saturating_sub(labels.len()),
-        failures: labels
-            .iter()
-            .map(|label| {
-                crate::backend::BackendError::new(
-                    crate::backend::BackendErrorKind::Unavailable,
-                    label,
-                )
-            })
-            .collect(),
+        failures: labels.iter().map(failure).collect(),
     }
 }

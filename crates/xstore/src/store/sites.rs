@@ -25,11 +25,12 @@ impl Site {
     }
 }
 
-/// Backends that answered, and what the others said. One that does not know the owner has answered.
+/// Backends that answered, and what the others said. One that does not know the owner has answered:
+/// it is new to the owner, or has lost its identity.
 #[derive(Debug, Default)]
 pub(crate) struct Sites {
     pub(crate) known: Vec<Site>,
-    pub(crate) strangers: usize,
+    pub(crate) strangers: Vec<Attached>,
     pub(crate) failures: Vec<BackendError>,
 }
 
@@ -54,7 +55,7 @@ impl Store {
                     uid,
                     attached: attached.clone(),
                 }),
-                Ok(None) => sites.strangers += 1,
+                Ok(None) => sites.strangers.push(attached.clone()),
                 Err(failure) => sites.failures.push(failure),
             }
         }
@@ -98,18 +99,15 @@ impl Store {
             return Ok(uid);
         }
         let uid = BackendUid(draw(&*self.entropy)?);
-        let bytes = uid.0.to_vec().into();
-        match site
-            .backend
-            .put_new(&names::backend_uid(tag), bytes)
-            .await?
-        {
-            Put::Created => Ok(uid),
-            // Another client was faster: its identity counts.
-            Put::AlreadyExists => Ok(read_uid(site, tag).await?.ok_or_else(|| {
-                BackendError::new(BackendErrorKind::Unavailable, site.backend.id())
-            })?),
-        }
+        let key = names::backend_uid(tag);
+        // Whoever was first counts; and what was acknowledged counts once it can be read.
+        let (Put::Created | Put::AlreadyExists) =
+            site.backend.put_new(&key, uid.0.to_vec().into()).await?;
+        let stored = read_uid(site, tag).await?;
+        Ok(stored.ok_or_else(|| {
+            let cause = "it acknowledged its identity and does not have it";
+            BackendError::with_source(BackendErrorKind::Unavailable, site.backend.id(), cause)
+        })?)
     }
 }
 

@@ -119,23 +119,24 @@ async fn shares_that_could_not_be_removed_are_removed_later_even_after_another_p
     assert_eq!(receipt.pending, ["site-2"]);
     drop(receipt);
     world.plans[2].set([]);
-    world.put_named("genome", b"third").await;
+    let mut options = PutOptions::default();
+    options.name = Some("genome".into());
+    let locked = world.try_put(b"third", options).await.unwrap_err();
+    assert_eq!(
+        locked.code(),
+        "LOCKED",
+        "an earlier operation on it has not ended"
+    );
     let report = world.store().recover(|_, _| Ok(())).await.unwrap();
     assert!(report.postponed.is_empty(), "{:?}", report.postponed);
+    world.put_named("genome", b"third").await;
     assert_eq!(
         world.share_names().len(),
         3,
         "only the third version is left"
     );
-    assert!(
-        world
-            .store()
-            .recover(|_, _| Ok(()))
-            .await
-            .unwrap()
-            .recovered
-            .is_empty()
-    );
+    let again = world.store().recover(|_, _| Ok(())).await.unwrap();
+    assert!(again.recovered.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod dishonest;
 mod hostile;
+mod races;
 mod repair;
 mod roundtrip;
 mod versions;

@@ -30,7 +30,8 @@ fn recomputed(manifest: &Manifest, others: &[(u8, &[u8])], lost: u8) -> Vec<u8> 
     let (mut object, mut tags) = (Vec::new(), Vec::new());
     for chunk in 0..geometry.chunks() {
         let record = geometry.records(&(chunk..chunk + 1));
-        let record = record.start as usize..record.end as usize;
+        let at = |offset: u64| usize::try_from(offset).unwrap();
+        let record = at(record.start)..at(record.end);
         let shares: Vec<VerifiedShare<'_>> = others
             .iter()
             .map(|(i, bytes)| {
