@@ -96,6 +96,11 @@ fn root_keys() -> Vec<Case> {
             "no comment and no line feed",
             whole.trim_end().to_owned(),
         ),
+        ok(
+            "carriage-return",
+            "one before each line feed",
+            format!("# Root key.\r\n{}\r\n", whole.trim_end()),
+        ),
         bad("empty", "no bytes", String::new()),
         bad(
             "comment-alone",
