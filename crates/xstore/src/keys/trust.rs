@@ -52,14 +52,14 @@ impl TrustedMakers {
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             let pin = line
                 .split_once(' ')
-                .and_then(|(n, did)| Some((n, from_did_key(did.trim())?)));
+                .and_then(|(n, did)| Some((n, from_did_key(did)?)));
             let (name, maker) = pin.ok_or_else(|| {
                 Error::Config(format!(
                     "{}: not a line of `name did:key:...`",
                     path.display()
                 ))
             })?;
-            makers.0.insert(name.to_owned(), maker);
+            makers.pin(name, maker)?;
         }
         Ok(makers)
     }

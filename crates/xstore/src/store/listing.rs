@@ -20,9 +20,10 @@ pub(crate) async fn for_each_page(
     let (mut cursor, mut last): (Option<String>, Option<ObjectKey>) = (None, None);
     for _ in 0..MAX_PAGES {
         let page = backend.list(prefix, cursor.as_deref()).await?;
-        let ascends = page.keys.first() > last.as_ref() && page.keys.is_sorted();
+        let ascends =
+            page.keys.is_empty() || (page.keys.first() > last.as_ref() && page.keys.is_sorted());
         let belongs = page.keys.iter().all(|key| key.as_str().starts_with(prefix));
-        if !page.keys.is_empty() && !(ascends && belongs) {
+        if !ascends || !belongs {
             return Err(incredible(backend));
         }
         last = page.keys.last().cloned().or(last);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use xstore::catalogue::Catalogue as _;
 use xstore::entropy::OsEntropy;
-use xstore::ids::{ObjectId, hex};
+use xstore::ids::{MakerKey, ObjectId, hex};
 use xstore::keys::file::read_root_key;
 use xstore::keys::trust::TrustedMakers;
 use xstore::{Error, Home};
@@ -59,10 +59,10 @@ fn pins_are_read_or_refused_as_named() {
 
 #[test]
 fn marks_of_the_catalogue_are_read_or_refused_as_named() {
-    let object = ObjectId([1; 32]);
+    let (maker, object) = (MakerKey([5; 32]), ObjectId([1; 32]));
     corpus::check("tests/golden/files/catalogue", &marks(), |content| {
-        read_as(&format!("catalogue/{object}"), content, |folder| {
-            let mark = Home::new(folder).catalogue().mark(object)?.unwrap();
+        read_as(&format!("catalogue/{maker}-{object}"), content, |folder| {
+            let mark = Home::new(folder).catalogue().mark(maker, object)?.unwrap();
             assert_eq!(mark.version, 1);
             Ok(())
         })
