@@ -146,6 +146,13 @@ pub(crate) const CODES: &[Code] = &[
         (INTEGRITY, 500),
     ),
     code(
+        "REFUSED",
+        DATA,
+        "the caller's own check, asked before a release, said no",
+        "see the cause",
+        (REFUSED, 403),
+    ),
+    code(
         "BACKEND_UNAVAILABLE",
         BACKEND,
         "a backend cannot be reached or its medium fails",

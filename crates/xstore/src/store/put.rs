@@ -11,35 +11,34 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncRead;
 use tokio::task::JoinHandle;
-use xorida_core::{Mode, Suffix};
 
 use crate::buffers::{Pool, SecretPool};
-use crate::cbor::Blob;
 use crate::chunk::Dealing;
 use crate::entropy::{SegmentRandomness, draw};
 use crate::error::Error;
-use crate::geometry::{Geometry, Layout};
+use crate::geometry::Geometry;
 use crate::ids::{BackendUid, ObjectId, PutId, StoreTag};
 use crate::journal::{Entry, Intent, Place};
-use crate::manifest::{
-    Body, Held, Location, Manifest, STATE_LIVE, ShareEntry, Superseded, SupersededLocation,
-};
+use crate::manifest::Manifest;
 use crate::names;
-use crate::placement::{self, FailureDomain};
-use crate::progress::{Observer, ProgressEvent, Silent, Stage, Status};
+use crate::progress::{Observer, Stage, Status};
 use crate::segment::Index;
 use crate::store::Store;
 use crate::store::deal::{DealtSegment, SegmentDealer};
 use crate::store::sites::Site;
 use crate::store::source::ChunkSource;
 use crate::store::upload::{all_stored, put_confirmed};
+
+mod body;
+mod progress;
+
+use progress::PutProgress;
 
 /// The caller's last step before a put is acknowledged; see [`Store::put`].
 pub type OnCommit<'a> = &'a mut (dyn FnMut(&Manifest) -> Result<(), Error> + Send);
@@ -82,9 +81,6 @@ pub struct Receipt {
     /// Backends at which replaced shares are still to be removed, by the next run.
     pub pending: Vec<String>,
 }
-
-/// Replaced dealings that a manifest carries on, so that it stays small.
-const MAX_SUPERSEDED: usize = 4;
 
 /// One put under way.
 struct Putting<'a> {
@@ -380,65 +376,6 @@ impl Putting<'_> {
         );
         all_stored(join_all(uploads).await)
     }
-
-    fn body(
-        &self,
-        options: &PutOptions,
-        dealt: &Dealt,
-        replaced: Option<&Manifest>,
-    ) -> Result<Body, Error> {
-        let keys = self.store.keys()?;
-        let layout = self.dealing.layout;
-        let now = self.store.clock.now_unix_s();
-        let domains: Vec<(u8, &FailureDomain)> = (0..layout.access.share_count())
-            .zip(self.sites.iter().map(|site| &site.attached.domain))
-            .collect();
-        let trial = placement::is_trial(layout.access.threshold(), &domains);
-        let parts = (0..)
-            .zip(&*self.sites)
-            .zip(&self.places)
-            .zip(&dealt.indices);
-        let shares = parts.map(|(((index, site), place), share)| ShareEntry {
-            index,
-            root: share.root(),
-            location: location(site, place),
-        });
-        let held = (0..).zip(&*self.sites);
-        Ok(Body {
-            object_id: self.dealing.object_id,
-            put_id: self.dealing.put_id,
-            version: replaced.map_or(Ok(1), next_version)?,
-            state: STATE_LIVE,
-            device: self.store.device,
-            previous: replaced.map(Manifest::hash),
-            maker: keys.maker(),
-            store_tag: keys.store_tag(),
-            scheme: layout.access.scheme().id(),
-            mode: Mode::Perfect.id(),
-            padding: layout.padding.id(),
-            suffix: Suffix::Seed.id(),
-            k: layout.access.threshold(),
-            n: layout.access.share_count(),
-            chunk_len: layout.chunk_len(),
-            chunks_per_segment: layout.chunks_per_segment(),
-            padded_len: dealt.geometry.padded_len(),
-            chunks: dealt.geometry.chunks(),
-            shares: shares.collect(),
-            held: held
-                .map(|(index, site)| Held {
-                    index,
-                    backend: site.uid,
-                    since_unix_s: now,
-                })
-                .collect(),
-            revocation: 0,
-            created_unix_s: now,
-            expires_unix_s: options.ttl_s.map(|ttl| now.saturating_add(ttl)),
-            superseded: replaced.map(superseded),
-            extension: options.extension.clone().map(Blob),
-            trial: trial.then_some(true),
-        })
-    }
 }
 
 /// A version on other backends would have to be committed on the old ones too, or a reader of the old
@@ -464,39 +401,6 @@ pub(crate) fn next_version(manifest: &Manifest) -> Result<u64, Error> {
     next.ok_or(Error::ManifestInvalid("its version is the last there is"))
 }
 
-fn location(site: &Site, place: &Place) -> Location {
-    let domain = site.attached.domain.clone();
-    Location {
-        backend: site.uid,
-        label: site.label().to_owned(),
-        manifest_prefix: place.manifest_prefix,
-        share_prefix: place.share_prefix,
-        zone: domain.zone,
-        operator: domain.operator,
-        credential: domain.credential,
-        host: domain.host,
-    }
-}
-
-/// What a replaced manifest leaves to delete: its own dealing, and those that it had replaced
-/// itself, because nobody can say that all of them are gone. The oldest are dropped first.
-fn superseded(replaced: &Manifest) -> Vec<Superseded> {
-    let body = replaced.body();
-    let locations = body.shares.iter().map(|share| SupersededLocation {
-        backend: share.location.backend,
-        share_prefix: share.location.share_prefix,
-    });
-    let own = Superseded {
-        put_id: body.put_id,
-        locations: locations.collect(),
-    };
-    let earlier = body.superseded.iter().flatten().cloned();
-    std::iter::once(own)
-        .chain(earlier)
-        .take(MAX_SUPERSEDED)
-        .collect()
-}
-
 async fn arrived(upload: Option<Upload>) -> Result<(), Error> {
     match upload {
         Some(upload) => upload.await.map_err(panicked)?,
@@ -509,65 +413,5 @@ pub(crate) fn panicked(error: tokio::task::JoinError) -> Error {
     match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(_) => Error::Config("the runtime is shutting down".into()),
-    }
-}
-
-/// Counts bytes for each share and tells the observer.
-struct PutProgress {
-    observer: Arc<dyn Observer>,
-    labels: Vec<String>,
-    bytes: Vec<std::sync::atomic::AtomicU64>,
-    total_bytes: Option<u64>,
-    started: Instant,
-}
-
-impl PutProgress {
-    fn new(sites: &[Site], options: &PutOptions, layout: Layout) -> Self {
-        let total = |len: u64| {
-            let geometry = Geometry::try_new(layout, layout.padded_len(len).ok()?).ok()?;
-            Some(
-                (0..geometry.segments())
-                    .map(|segment| geometry.footer(segment).end)
-                    .sum(),
-            )
-        };
-        Self {
-            observer: options.observer.clone().unwrap_or_else(|| Arc::new(Silent)),
-            labels: sites.iter().map(|site| site.label().to_owned()).collect(),
-            bytes: sites.iter().map(|_| 0.into()).collect(),
-            total_bytes: options.len_hint.and_then(total),
-            started: Instant::now(),
-        }
-    }
-
-    fn stage(&self, stage: Stage) {
-        self.observer.stage(stage);
-    }
-
-    fn report(&self, share: usize, status: Status, moved: u64) {
-        use std::sync::atomic::Ordering::Relaxed;
-        let bytes_transferred = self.bytes[share].fetch_add(moved, Relaxed) + moved;
-        self.observer.progress(&ProgressEvent {
-            backend_id: self.labels[share].clone(),
-            share_index: u8::try_from(share).unwrap_or(u8::MAX),
-            total_shares: u8::try_from(self.labels.len()).unwrap_or(u8::MAX),
-            status,
-            bytes_transferred,
-            total_bytes: self.total_bytes,
-            duration: self.started.elapsed(),
-        });
-    }
-
-    /// Ends every share well; bytes stored at all backends together.
-    fn done(&self) -> u64 {
-        (0..self.labels.len()).for_each(|share| self.report(share, Status::Complete, 0));
-        self.bytes
-            .iter()
-            .map(|bytes| bytes.load(std::sync::atomic::Ordering::Relaxed))
-            .sum()
-    }
-
-    fn fail(&self) {
-        (0..self.labels.len()).for_each(|share| self.report(share, Status::Failed, 0));
     }
 }

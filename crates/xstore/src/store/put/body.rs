@@ -1,0 +1,110 @@
+//! The manifest of a put: what was dealt where, and what it replaces.
+
+use xorida_core::{Mode, Suffix};
+
+use crate::cbor::Blob;
+use crate::error::Error;
+use crate::journal::Place;
+use crate::manifest::{
+    Body, Held, Location, Manifest, STATE_LIVE, ShareEntry, Superseded, SupersededLocation,
+};
+use crate::placement::{self, FailureDomain};
+use crate::store::put::{Dealt, PutOptions, Putting, next_version};
+use crate::store::sites::Site;
+
+/// Replaced dealings that a manifest carries on, so that it stays small.
+const MAX_SUPERSEDED: usize = 4;
+
+impl Putting<'_> {
+    pub(super) fn body(
+        &self,
+        options: &PutOptions,
+        dealt: &Dealt,
+        replaced: Option<&Manifest>,
+    ) -> Result<Body, Error> {
+        let keys = self.store.keys()?;
+        let layout = self.dealing.layout;
+        let now = self.store.clock.now_unix_s();
+        let domains: Vec<(u8, &FailureDomain)> = (0..layout.access.share_count())
+            .zip(self.sites.iter().map(|site| &site.attached.domain))
+            .collect();
+        let trial = placement::is_trial(layout.access.threshold(), &domains);
+        let parts = (0..)
+            .zip(&*self.sites)
+            .zip(&self.places)
+            .zip(&dealt.indices);
+        let shares = parts.map(|(((index, site), place), share)| ShareEntry {
+            index,
+            root: share.root(),
+            location: location(site, place),
+        });
+        let held = (0..).zip(&*self.sites);
+        Ok(Body {
+            object_id: self.dealing.object_id,
+            put_id: self.dealing.put_id,
+            version: replaced.map_or(Ok(1), next_version)?,
+            state: STATE_LIVE,
+            device: self.store.device,
+            previous: replaced.map(Manifest::hash),
+            maker: keys.maker(),
+            store_tag: keys.store_tag(),
+            scheme: layout.access.scheme().id(),
+            mode: Mode::Perfect.id(),
+            padding: layout.padding.id(),
+            suffix: Suffix::Seed.id(),
+            k: layout.access.threshold(),
+            n: layout.access.share_count(),
+            chunk_len: layout.chunk_len(),
+            chunks_per_segment: layout.chunks_per_segment(),
+            padded_len: dealt.geometry.padded_len(),
+            chunks: dealt.geometry.chunks(),
+            shares: shares.collect(),
+            held: held
+                .map(|(index, site)| Held {
+                    index,
+                    backend: site.uid,
+                    since_unix_s: now,
+                })
+                .collect(),
+            revocation: 0,
+            created_unix_s: now,
+            expires_unix_s: options.ttl_s.map(|ttl| now.saturating_add(ttl)),
+            superseded: replaced.map(superseded),
+            extension: options.extension.clone().map(Blob),
+            trial: trial.then_some(true),
+        })
+    }
+}
+
+fn location(site: &Site, place: &Place) -> Location {
+    let domain = site.attached.domain.clone();
+    Location {
+        backend: site.uid,
+        label: site.label().to_owned(),
+        manifest_prefix: place.manifest_prefix,
+        share_prefix: place.share_prefix,
+        zone: domain.zone,
+        operator: domain.operator,
+        credential: domain.credential,
+        host: domain.host,
+    }
+}
+
+/// What a replaced manifest leaves to delete: its own dealing, and those that it had replaced
+/// itself, because nobody can say that all of them are gone. The oldest are dropped first.
+fn superseded(replaced: &Manifest) -> Vec<Superseded> {
+    let body = replaced.body();
+    let locations = body.shares.iter().map(|share| SupersededLocation {
+        backend: share.location.backend,
+        share_prefix: share.location.share_prefix,
+    });
+    let own = Superseded {
+        put_id: body.put_id,
+        locations: locations.collect(),
+    };
+    let earlier = body.superseded.iter().flatten().cloned();
+    std::iter::once(own)
+        .chain(earlier)
+        .take(MAX_SUPERSEDED)
+        .collect()
+}
