@@ -7,7 +7,6 @@ use crate::process;
 use crate::workspace::Workspace;
 
 const DOCUMENT: &str = "docs/errors.md";
-const HEADER: &str = "<!-- Written by `cargo xtask codes`; change the code, not this file. -->\n\n";
 
 pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
     let only_check = args.switch("--check");
@@ -52,7 +51,7 @@ fn generate(workspace: &Workspace) -> Result<String> {
     if table.trim().is_empty() {
         bail!("`xgene errors --markdown` printed nothing");
     }
-    Ok(format!("{HEADER}{table}"))
+    Ok(table)
 }
 
 /// Number, from 1, of the first line that differs.

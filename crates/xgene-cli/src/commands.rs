@@ -51,10 +51,11 @@ pub(crate) fn human_bytes(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
 
-/// A table for people: no borders, one line a row.
+/// A table for people: no borders; on a terminal as wide as it, elsewhere one line a row.
 pub(crate) fn table(header: &[&str]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::TableStyle::new());
+    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
     table.set_header(header.iter().copied());
     table
 }

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Errors, session: &Session) -> u8 {
 fn markdown() -> String {
     let mut text = String::from(
         "# Error codes\n\n\
-         Made by `xgene errors --markdown`. Codes are never renamed or used again.\n\n\
+         Written by `cargo xtask codes`, which prints `xgene errors --markdown`. Codes are never renamed or used again.\n\n\
          | code | category | crate | meaning | what to do | exit | HTTP |\n\
          |---|---|---|---|---|---|---|\n",
     );
