@@ -62,8 +62,14 @@ fn check(name: &str) {
     for part in folders.iter().chain([&file]) {
         // One component each, that a file system takes and that leads nowhere but down.
         let components: Vec<Component<'_>> = Path::new(part).components().collect();
-        assert!(matches!(components[..], [Component::Normal(_)]), "{part:?} of {name:?}");
-        assert!(part.len() <= 255 && !part.starts_with('.'), "{part:?} of {name:?}");
+        assert!(
+            matches!(components[..], [Component::Normal(_)]),
+            "{part:?} of {name:?}"
+        );
+        assert!(
+            part.len() <= 255 && !part.starts_with('.'),
+            "{part:?} of {name:?}"
+        );
     }
 }
 

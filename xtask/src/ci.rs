@@ -17,7 +17,7 @@ use crate::{bench, codes, fuzz, kill, layers, planted, process};
 pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
     let full = args.switch("--full");
     args.finish()?;
-    step("format", || cargo(workspace, &["fmt", "--all", "--check"]))?;
+    step("format", || format(workspace))?;
     step("lints", || cargo(workspace, &CLIPPY))?;
     let counts = step("tests", || test_run::run(workspace))?;
     step("documentation", || documentation(workspace))?;
@@ -56,6 +56,15 @@ fn step<T>(name: &'static str, check: impl FnOnce() -> Result<T>) -> Result<T> {
 
 fn cargo(workspace: &Workspace, args: &[&str]) -> Result<()> {
     process::run(&mut process::cargo(workspace, args))
+}
+
+/// The workspace, and the two that stand beside it.
+fn format(workspace: &Workspace) -> Result<()> {
+    cargo(workspace, &["fmt", "--all", "--check"])?;
+    for beside in ["fuzz/Cargo.toml", "benches/Cargo.toml"] {
+        cargo(workspace, &["fmt", "--manifest-path", beside, "--check"])?;
+    }
+    Ok(())
 }
 
 fn documentation(workspace: &Workspace) -> Result<()> {
