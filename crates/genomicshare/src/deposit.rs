@@ -1,15 +1,15 @@
 //! deposit: a file becomes shares, one for each jurisdiction of its consent.
 //!
-//! The [`Authorization`] is used up here and checked again before the first random byte is drawn.
-//! The file is looked at while it streams through: when its end shows that it was damaged, nothing
-//! of it becomes visible.
+//! The [`Authorization`] is used up here. It and the placement are checked before the first random
+//! byte is drawn, and the consent again with every piece that is read and at the end. The file is
+//! looked at while it streams through: when the consent ends, or the file turns out to be damaged,
+//! nothing of it becomes visible.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use genomic_formats::{Depth, Inspector, Report};
-use jiff::Timestamp;
 use tokio::io::{AsyncRead, ReadBuf};
 use xstore::progress::Observer;
 use xstore::store::OnCommit;
@@ -18,6 +18,8 @@ use xstore::{PutOptions, Receipt, Store};
 use crate::authorize::{Authorization, Use};
 use crate::error::Error;
 use crate::jurisdiction::LawTable;
+use crate::plan::plan;
+use crate::retrieve::Now;
 use crate::shared::{Placed, SharedFile};
 use crate::sites::Sites;
 
@@ -45,6 +47,15 @@ pub struct DepositOptions {
     pub observer: Option<Arc<dyn Observer>>,
 }
 
+/// Where the shares go, and the law that applies there.
+#[derive(Debug, Clone, Copy)]
+pub struct Destination<'a> {
+    /// One jurisdiction for each share.
+    pub sites: &'a Sites,
+    /// Zones, regulations and transfer rules.
+    pub law: &'a LawTable,
+}
+
 /// A file that is shared.
 #[derive(Debug)]
 pub struct Deposited {
@@ -54,53 +65,40 @@ pub struct Deposited {
     pub report: Report,
 }
 
-/// The jurisdictions of `sites` as a manifest records them.
-#[must_use]
-pub fn placed(sites: &Sites, law: &LawTable) -> Vec<Placed> {
-    let each = sites.iter().map(|site| {
-        let known = law.law_of(site.code).map(|law| law.regulation.clone());
-        Placed {
-            code: site.code.to_string(),
-            zone: law.zone_of(site.code).to_string(),
-            regulation: site.regulation.clone().or(known),
-        }
-    });
-    each.collect()
-}
-
-/// Splits `source` over `store`, whose backends are labelled with the authorised jurisdictions.
-///
-/// `placed` is what the manifest records of the jurisdictions; see [`placed()`].
+/// Splits `source` over `store`, whose backends are labelled with the jurisdictions of `sites`.
 ///
 /// # Errors
-/// [`Error::Refused`] when the authorisation is for another use or other jurisdictions, or no longer
-/// holds; [`Error::Format`] when the file is damaged; otherwise as [`Store::put`]. Nothing of the
-/// file is visible after any of them.
+/// [`Error::Refused`] when the placement is one that [`plan()`](crate::plan()) refuses, or the
+/// authorisation no longer holds, also while the source is read; [`Error::Format`] when the file is
+/// damaged; [`Error::Store`] when the authorisation is for another use or other jurisdictions, and
+/// otherwise as [`Store::put`]. Nothing of the file is visible after any of them.
 pub async fn deposit(
     store: &Store,
     authorization: Authorization,
-    placed: Vec<Placed>,
+    Destination { sites, law }: Destination<'_>,
     source: &mut (dyn AsyncRead + Unpin + Send),
-    now: Timestamp,
+    now: Now,
     options: DepositOptions,
     on_commit: OnCommit<'_>,
 ) -> Result<Deposited, Error> {
-    authorization.still_valid(now)?;
+    authorization.still_valid(now())?;
+    let consent = authorization.consent().clone();
+    plan(sites, Some(&consent), law, options.len_hint, now()).verdict()?;
     let Use::Deposit { jurisdictions } = authorization.usage() else {
         return Err(Error::wrong_use("this authorisation is not for a deposit"));
     };
-    let codes: Vec<&str> = jurisdictions.iter().map(|code| code.as_str()).collect();
     let labels: Vec<&str> = store.labels().collect();
-    if codes != labels {
+    let codes: Vec<&str> = jurisdictions.iter().map(|code| code.as_str()).collect();
+    if codes != labels || *jurisdictions != sites.codes() {
         return Err(Error::wrong_use(
             "this authorisation is for other jurisdictions",
         ));
     }
     let shared = SharedFile {
-        consent: authorization.consent().clone(),
-        placed,
+        consent,
+        placed: placed(sites, law),
     };
-    let inspected = Inspected::new(options.damaged);
+    let inspected = Inspected::new(authorization, now, options.damaged);
     let mut source = InspectedSource {
         source,
         inspected: inspected.clone(),
@@ -111,39 +109,49 @@ pub async fn deposit(
     put.note = options.note;
     put.observer = options.observer;
     let result = store.put(&mut source, put, on_commit).await;
-    let report = inspected.report();
-    match (result, report) {
-        (Ok(receipt), Some(report)) => Ok(Deposited { receipt, report }),
-        (Err(_), Some(report)) if inspected.refused() => {
-            Err(report.require_valid().err().map_or_else(
-                || Error::wrong_use("the file was refused without a reason"),
-                Error::Format,
-            ))
-        }
-        (Err(error), _) => Err(error.into()),
-        (Ok(_), None) => Err(Error::wrong_use("the source was not read to its end")),
+    match (inspected.refusal(), result, inspected.report()) {
+        (Some(refusal), Err(_), _) => Err(refusal),
+        (_, Err(error), _) => Err(error.into()),
+        (_, Ok(receipt), Some(report)) => Ok(Deposited { receipt, report }),
+        (_, Ok(_), None) => Err(Error::wrong_use("the source was not read to its end")),
     }
 }
 
-/// What is learnt of a source while it is read.
+/// The jurisdictions of `sites` as the manifest records them.
+fn placed(sites: &Sites, law: &LawTable) -> Vec<Placed> {
+    let each = sites.iter().map(|site| Placed {
+        code: site.code.to_string(),
+        zone: law.zone_of(site.code).to_string(),
+        regulation: site
+            .regulation
+            .clone()
+            .or_else(|| law.law_of(site.code).map(|law| law.regulation.clone())),
+    });
+    each.collect()
+}
+
+/// What is learnt of a source while it is read, and what speaks against going on.
 #[derive(Clone)]
 struct Inspected(Arc<Mutex<Inspection>>);
 
 struct Inspection {
+    authorization: Authorization,
+    now: Now,
     inspector: Option<Inspector>,
     report: Option<Report>,
     damaged: Damaged,
-    refused: bool,
+    refusal: Option<Error>,
 }
 
 impl Inspected {
-    fn new(damaged: Damaged) -> Self {
-        let inspector = Some(Inspector::new(Depth::Structure));
+    fn new(authorization: Authorization, now: Now, damaged: Damaged) -> Self {
         Self(Arc::new(Mutex::new(Inspection {
-            inspector,
+            authorization,
+            now,
+            inspector: Some(Inspector::new(Depth::Structure)),
             report: None,
             damaged,
-            refused: false,
+            refusal: None,
         })))
     }
 
@@ -151,35 +159,8 @@ impl Inspected {
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn push(&self, bytes: &[u8]) {
-        self.with(|inspection| {
-            if let Some(inspector) = &mut inspection.inspector {
-                inspector.push(bytes);
-            }
-        });
-    }
-
-    /// The verdict at the end of the source.
-    fn end(&self) -> std::io::Result<()> {
-        self.with(|inspection| {
-            if let Some(inspector) = inspection.inspector.take() {
-                inspection.report = Some(inspector.finish());
-            }
-            let valid = inspection
-                .report
-                .as_ref()
-                .is_none_or(|r| r.require_valid().is_ok());
-            inspection.refused = !valid && inspection.damaged == Damaged::Refuse;
-            if inspection.refused {
-                Err(std::io::ErrorKind::InvalidData.into())
-            } else {
-                Ok(())
-            }
-        })
-    }
-
-    fn refused(&self) -> bool {
-        self.with(|inspection| inspection.refused)
+    fn refusal(&self) -> Option<Error> {
+        self.with(|inspection| inspection.refusal.take())
     }
 
     fn report(&self) -> Option<Report> {
@@ -187,7 +168,39 @@ impl Inspected {
     }
 }
 
-/// A source that is inspected while it is read, and that fails at its end when it is damaged.
+impl Inspection {
+    /// Bytes were read: the consent must still hold.
+    fn push(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let permitted = self.authorization.renew((self.now)());
+        if let Some(inspector) = &mut self.inspector {
+            inspector.push(bytes);
+        }
+        self.refuse(permitted)
+    }
+
+    /// The source ended: the consent must still hold, and the file must be whole.
+    fn end(&mut self) -> std::io::Result<()> {
+        let permitted = self.authorization.renew((self.now)());
+        self.refuse(permitted)?;
+        if let Some(inspector) = self.inspector.take() {
+            self.report = Some(inspector.finish());
+        }
+        let valid = self.report.as_ref().map_or(Ok(()), Report::require_valid);
+        match (valid, self.damaged) {
+            (Err(invalid), Damaged::Refuse) => self.refuse(Err(invalid.into())),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse(&mut self, verdict: Result<(), Error>) -> std::io::Result<()> {
+        verdict.map_err(|refusal| {
+            self.refusal = Some(refusal);
+            std::io::ErrorKind::InvalidData.into()
+        })
+    }
+}
+
+/// A source that is looked at while it is read, and that fails when it must not be shared.
 struct InspectedSource<'a> {
     source: &'a mut (dyn AsyncRead + Unpin + Send),
     inspected: Inspected,
@@ -203,10 +216,11 @@ impl AsyncRead for InspectedSource<'_> {
         let poll = Pin::new(&mut *self.source).poll_read(cx, buffer);
         if let Poll::Ready(Ok(())) = poll {
             let read = &buffer.filled()[before..];
-            if read.is_empty() && buffer.remaining() > 0 {
-                return Poll::Ready(self.inspected.end());
-            }
-            self.inspected.push(read);
+            let ended = read.is_empty() && buffer.remaining() > 0;
+            return Poll::Ready(self.inspected.with(|inspection| match ended {
+                true => inspection.end(),
+                false => inspection.push(read),
+            }));
         }
         poll
     }

@@ -28,7 +28,7 @@ pub mod sites;
 
 pub use authorize::{Authorization, Request, Use, authorize};
 pub use consent::{Assurance, ConsentFields, ConsentRecord};
-pub use deposit::{Damaged, DepositOptions, Deposited, deposit};
+pub use deposit::{Damaged, DepositOptions, Deposited, Destination, deposit};
 pub use error::{ConfigProblem, ConfigReason, ConsentProblem, ConsentReason, Error, Refusal};
 pub use jurisdiction::{JurisdictionCode, Law, LawTable, LawTableFiles, Zone};
 pub use plan::{Plan, plan};

@@ -31,9 +31,19 @@ pub async fn retrieve(
     observer: Option<Arc<dyn Observer>>,
 ) -> Result<GetReport, Error> {
     authorization.still_valid(now())?;
-    if !matches!(authorization.usage(), Use::Retrieve { .. }) {
+    let Use::Retrieve { from } = authorization.usage() else {
         return Err(Error::wrong_use(
             "this authorisation is not for a retrieval",
+        ));
+    };
+    let asked = |label: &str| from.iter().any(|code| code.as_str() == label);
+    let holds = |label: &str| {
+        let mut shares = manifest.body().shares.iter();
+        shares.any(|share| share.location.label == label)
+    };
+    if store.labels().any(|label| holds(label) && !asked(label)) {
+        return Err(Error::wrong_use(
+            "this authorisation is for fewer jurisdictions",
         ));
     }
     if authorization.object_id() != Some(&manifest.body().object_id.0) {

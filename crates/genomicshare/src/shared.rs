@@ -100,10 +100,20 @@ impl SharedFile {
         }
         let consent = consent(document.consent)
             .ok_or(invalid("its consent is not one that was ever accepted"))?;
-        Ok(Self {
-            consent,
-            placed: document.jurisdictions,
-        })
+        let placed = document.jurisdictions;
+        let labels = manifest
+            .body()
+            .shares
+            .iter()
+            .map(|share| share.location.label.as_str());
+        let codes = placed.iter().map(|placed| placed.code.as_str());
+        let known = |placed: &Placed| placed.code.parse::<JurisdictionCode>().is_ok();
+        if !codes.eq(labels) || !placed.iter().all(known) {
+            return Err(invalid(
+                "its jurisdictions are not those that hold its shares",
+            ));
+        }
+        Ok(Self { consent, placed })
     }
 
     /// Codes of the jurisdictions that hold a share.

@@ -127,7 +127,7 @@ fn share(index: u8) -> ShareEntry {
         root: ShareRoot([index; 32]),
         location: Location {
             backend: BackendUid([index; 16]),
-            label: format!("site-{index}"),
+            label: ["DE", "CA"][usize::from(index)].into(),
             manifest_prefix: Prefix([index; 16]),
             share_prefix: Prefix([index; 16]),
             zone: None,

@@ -7,10 +7,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use genomicshare::deposit::placed;
 use genomicshare::{
-    Authorization, ConsentRecord, DepositOptions, Error, JurisdictionCode, LawTable, Request,
-    SharedFile, Sites, Use, authorize, deposit, retrieve,
+    Authorization, ConsentRecord, DepositOptions, Destination, Error, JurisdictionCode, LawTable,
+    Request, SharedFile, Sites, Use, authorize, deposit, retrieve,
 };
 use jiff::Timestamp;
 use xstore::entropy::{CountingEntropy, OsEntropy};
@@ -83,12 +82,17 @@ impl World {
         mut data: &[u8],
         now: Timestamp,
     ) -> Result<Manifest, Error> {
-        let placed = placed(&sites(), LawTable::builtin());
+        let sites = sites();
+        let destination = Destination {
+            sites: &sites,
+            law: LawTable::builtin(),
+        };
+        let now: genomicshare::Now = Arc::new(move || now);
         let options = DepositOptions::default();
         deposit(
             &self.store,
             permit,
-            placed,
+            destination,
             &mut data,
             now,
             options,
@@ -131,7 +135,7 @@ fn permit_retrieval(consent: &ConsentRecord, manifest: &Manifest) -> Authorizati
     permit(
         consent,
         &Use::Retrieve {
-            from: codes(&["DE", "CA"]),
+            from: codes(&["DE", "CA", "JP"]),
         },
         object_id,
     )
@@ -329,4 +333,59 @@ fn codes_of_storage_are_mapped_and_only_mapped() {
         let error = Error::from(error);
         assert_eq!((error.code(), error.cause()), (code, cause));
     }
+}
+
+/// The consent ends while the source is read: nothing of the file becomes visible.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_that_ends_while_splitting_leaves_nothing() {
+    let world = World::new();
+    let consent = consent("2026-11-21T12:00:10Z");
+    let seconds = Arc::new(AtomicI64::new(time(NOW).as_second()));
+    let now: genomicshare::Now =
+        Arc::new(move || Timestamp::from_second(seconds.fetch_add(1, Ordering::Relaxed)).unwrap());
+    let sites = sites();
+    let destination = Destination {
+        sites: &sites,
+        law: LawTable::builtin(),
+    };
+    let (mut source, options) = (tokio::io::repeat(7), DepositOptions::default());
+    let permit = permit_deposit(&consent);
+    let end = &mut nothing_more;
+    let split = deposit(
+        &world.store,
+        permit,
+        destination,
+        &mut source,
+        now,
+        options,
+        end,
+    );
+    assert_eq!(split.await.unwrap_err().code(), "CONSENT_EXPIRED");
+    assert_eq!(
+        world.stored(),
+        3,
+        "the identity of each backend, and no share"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authorization_for_fewer_jurisdictions_does_not_read_the_others() {
+    let world = World::new();
+    let consent = consent("2027-04-10T00:00:00Z");
+    let manifest = world
+        .deposit(permit_deposit(&consent), b"genome", time(NOW))
+        .await
+        .unwrap();
+    let id = Some(manifest.body().object_id.0);
+    let two = permit(
+        &consent,
+        &Use::Retrieve {
+            from: codes(&["DE", "CA"]),
+        },
+        id,
+    );
+    let mut out = Vec::new();
+    let read = retrieve(&world.store, two, &manifest, &mut out, at(NOW), None).await;
+    assert_eq!(read.unwrap_err().code(), "INVALID_CONFIG");
+    assert!(out.is_empty());
 }

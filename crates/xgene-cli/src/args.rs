@@ -35,7 +35,7 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) home: Option<PathBuf>,
-    /// Print nothing but results and errors
+    /// Print nothing but results, warnings and errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
 }
@@ -81,7 +81,7 @@ pub(crate) struct Split {
     /// File to split; `-` for standard input
     pub(crate) file: PathBuf,
     /// Jurisdictions, endpoints and threshold
-    #[arg(long, env = "XGENE_SITES", value_name = "FILE")]
+    #[arg(long, env = "XGENE_SITES", hide_env_values = true, value_name = "FILE")]
     pub(crate) sites: PathBuf,
     /// Consent record (JSON)
     #[arg(long, value_name = "FILE")]
@@ -122,7 +122,7 @@ pub(crate) struct Get {
     /// Manifest of the object
     pub(crate) manifest: PathBuf,
     /// Endpoints; default: sites.toml beside the manifest
-    #[arg(long, env = "XGENE_SITES", value_name = "FILE")]
+    #[arg(long, env = "XGENE_SITES", hide_env_values = true, value_name = "FILE")]
     pub(crate) sites: Option<PathBuf>,
     /// Ask these jurisdictions only
     #[arg(long, value_name = "CODES", value_delimiter = ',')]
@@ -136,7 +136,7 @@ pub(crate) struct Get {
     /// Replace an existing output file
     #[arg(short, long)]
     pub(crate) force: bool,
-    /// Read although nobody vouches for the manifest's maker; never for one of our own that fails
+    /// Read although nobody vouches for the manifest's maker, and so for the consent in it
     #[arg(long)]
     pub(crate) accept_unsigned: bool,
 }
@@ -155,7 +155,7 @@ pub(crate) struct Inspect {
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     /// Jurisdictions, endpoints and threshold
-    #[arg(long, env = "XGENE_SITES", value_name = "FILE")]
+    #[arg(long, env = "XGENE_SITES", hide_env_values = true, value_name = "FILE")]
     pub(crate) sites: PathBuf,
     /// Consent record to check against
     #[arg(long, value_name = "FILE")]
@@ -309,6 +309,7 @@ pub(crate) struct Backends {
         long = "backend",
         value_name = "URL",
         env = "XGENE_BACKENDS",
+        hide_env_values = true,
         value_delimiter = ' '
     )]
     pub(crate) urls: Vec<String>,
@@ -323,7 +324,7 @@ pub(crate) struct Backends {
 /// `xgene demo`.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// Keep everything in this folder instead of a temporary one
+    /// Keep everything in this folder, which must be empty or absent
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
 }

@@ -66,7 +66,26 @@ const DATA: (&str, &str) = ("data", "xstore");
 const KEY: (&str, &str) = ("key", "xstore");
 const IO: (&str, &str) = ("input and output", "xstore");
 
-/// All codes that this version can end with.
+/// What each exit code stands for.
+pub(crate) const EXITS: [(u8, &str); 15] = [
+    (OK, "done"),
+    (OTHER, "failed, for none of the reasons below"),
+    (USAGE, "the command line or configuration cannot work"),
+    (DEGRADED, "done, with something left for the next run"),
+    (NOT_FOUND, "not found"),
+    (TEMPORARY, "temporary: try again"),
+    (AUTH, "access refused by a backend"),
+    (QUOTA, "no space left at a backend"),
+    (INTEGRITY, "something fails its check"),
+    (BELOW_THRESHOLD, "fewer than the threshold"),
+    (LOCKED, "locked by another operation"),
+    (WRONG_KEY, "wrong, unsafe or untrusted key"),
+    (EXPIRED, "expired"),
+    (CONFLICT, "conflict with what is there"),
+    (REFUSED, "refused by consent or placement"),
+];
+
+/// All codes that a run can end with or report.
 pub(crate) const CODES: &[Code] = &[
     code(
         "INVALID_CONFIG",
@@ -363,6 +382,17 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn every_exit_code_has_a_meaning() {
+        for row in CODES {
+            assert!(
+                EXITS.iter().any(|(exit, _)| *exit == row.exit),
+                "{}",
+                row.code
+            );
+        }
+    }
 
     #[test]
     fn every_code_stands_once_and_says_what_to_do() {

@@ -30,7 +30,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<u8, Failu
         Command::Store(args) => store::run(args, session).await,
         Command::Demo(args) => crate::demo::run(&args, session).await,
         Command::Errors(args) => Ok(errors::run(&args, session)),
-        Command::Completions(args) => Ok(shell::completions(&args)),
+        Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args).map(|()| OK),
     }
 }

@@ -20,7 +20,7 @@ const CODES: [&str; 3] = ["DE", "CA", "JP"];
 /// Runs all steps in a folder of its own.
 pub(crate) async fn run(args: &Demo, session: &Session) -> Result<u8, Failure> {
     let folder = match &args.keep {
-        Some(folder) => Folder::Kept(folder.clone()),
+        Some(folder) => Folder::kept(folder)?,
         None => Folder::temporary(session)?,
     };
     let stage = Stage::prepare(folder.path(), session)?;
@@ -390,6 +390,17 @@ impl Folder {
         let path = std::env::temp_dir().join(format!("xgene-demo-{}", xstore::ids::hex(&name)));
         std::fs::create_dir(&path).map_err(|error| Failure::output(&path, &error))?;
         Ok(Self::Temporary(path))
+    }
+
+    /// A folder of the user's, which must have nothing in it that could be written over.
+    fn kept(folder: &Path) -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| Failure::output(folder, &error);
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        if std::fs::read_dir(folder).map_err(failed)?.next().is_some() {
+            let message = format!("{} is not empty", folder.display());
+            return Err(Failure::new("CONFLICT", message, "choose an empty folder"));
+        }
+        Ok(Self::Kept(folder.to_owned()))
     }
 
     fn path(&self) -> &Path {

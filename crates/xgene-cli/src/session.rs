@@ -12,6 +12,7 @@ use xstore::{
 };
 
 use crate::args::{Backends, Global, Pad};
+use crate::commands::source::read_bounded;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
@@ -107,8 +108,19 @@ impl Session {
         Ok(builder.build()?)
     }
 
-    /// A store over backends of the command line.
-    pub(crate) async fn store(&self, backends: &Backends, pad: Pad) -> Result<Store, Failure> {
+    /// The owner's keys, which are there already: only writing makes new ones.
+    pub(crate) fn keys(&self) -> Result<Arc<OwnerKeys>, Failure> {
+        let keys = self.home.keys()?.ok_or(xstore::Error::KeyMissing)?;
+        Ok(Arc::new(keys))
+    }
+
+    /// A store of the owner of `keys` over backends of the command line.
+    pub(crate) async fn store(
+        &self,
+        keys: Arc<OwnerKeys>,
+        backends: &Backends,
+        pad: Pad,
+    ) -> Result<Store, Failure> {
         if backends.urls.len() < 2 {
             return Err(Failure::usage("a store needs at least two --backend URLs"));
         }
@@ -116,6 +128,11 @@ impl Session {
         let access = access(backends.threshold, share_count)?;
         let mut connected = Vec::new();
         let mut absent = Vec::new();
+        if backends.urls.iter().any(|url| url.starts_with("memory:")) {
+            return Err(Failure::usage(
+                "what is put into memory: ends with the program",
+            ));
+        }
         for (i, url) in backends.urls.iter().enumerate() {
             let label = format!("backend{}", i + 1);
             match xstore_backends::connect(&label, url) {
@@ -141,7 +158,7 @@ impl Session {
         let builder = self
             .builder(connected)?
             .threshold(access)
-            .keys(self.keys_or_new()?)
+            .keys(keys)
             .device(self.home.device(&*self.entropy)?)
             .chunk_len(chunk_len)
             .padding(padding(pad));
@@ -202,13 +219,17 @@ impl Session {
 /// Writes a manifest file wholly or not at all; one that is there already with the same bytes is
 /// well.
 pub(crate) fn write_manifest(path: &Path, envelope: &[u8]) -> Result<(), xstore::Error> {
-    match std::fs::read(path) {
-        Ok(there) if there == envelope => Ok(()),
-        Ok(_) => Err(xstore::Error::Conflict(format!(
+    let there = path
+        .metadata()
+        .ok()
+        .filter(|meta| meta.len() == envelope.len() as u64);
+    match there.map(|_| std::fs::read(path)) {
+        Some(Ok(there)) if there == envelope => Ok(()),
+        _ if path.symlink_metadata().is_ok() => Err(xstore::Error::Conflict(format!(
             "{} is another manifest",
             path.display()
         ))),
-        Err(_) => xstore::part_file::write_whole(path, envelope),
+        _ => xstore::part_file::write_whole(path, envelope),
     }
 }
 
@@ -216,9 +237,12 @@ pub(crate) fn law() -> &'static LawTable {
     LawTable::builtin()
 }
 
+/// No sites file is longer: 251 jurisdictions of four kilobytes.
+const MAX_SITES_LEN: u64 = 1 << 20;
+
 /// Reads a sites file; relative endpoints are below its folder.
 pub(crate) fn read_sites(path: &Path, threshold: Option<u8>) -> Result<Sites, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| Failure::input(path, &error))?;
+    let bytes = read_bounded(path, MAX_SITES_LEN)?;
     let absolute = std::path::absolute(path).map_err(|error| Failure::input(path, &error))?;
     let sites = Sites::from_toml(&bytes, absolute.parent().unwrap_or(Path::new("/")))?;
     match threshold {

@@ -1,20 +1,22 @@
 //! Output that appears under its final name wholly or not at all.
 
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustix::fs::OFlags;
 use tokio::io::AsyncWrite;
 
 use crate::error::Error;
 use crate::keys::file::sync_folder;
 
-/// A file that is written as `NAME.part` and renamed to `NAME` by [`PartFile::commit`].
+/// A file that is written as `NAME.xgene-part` and renamed to `NAME` by [`PartFile::commit`].
 ///
-/// Dropping it without a commit removes what was written. A `.part` left by a killed process is
-/// replaced by the next one.
+/// Dropping it without a commit removes what was written. One left by a killed process is
+/// replaced by the next; one that another process writes is refused.
 #[derive(Debug)]
 pub struct PartFile {
     file: Option<tokio::fs::File>,
@@ -23,16 +25,16 @@ pub struct PartFile {
 }
 
 impl PartFile {
-    /// Creates `path.part`, for the owner only.
+    /// Creates the part file, for the owner only.
     ///
     /// # Errors
-    /// [`Error::Output`] when it cannot be created.
+    /// [`Error::Output`] when it cannot be created, [`Error::Locked`] while another process writes it.
     pub async fn create(path: &Path) -> Result<Self, Error> {
         let part = part_name(path);
         if path.is_dir() {
             return Err(Error::output(path, ErrorKind::IsADirectory.into()));
         }
-        let file = new_file(&part).map_err(|error| Error::output(&part, error))?;
+        let file = new_file(&part)?;
         Ok(Self {
             file: Some(file.into()),
             part,
@@ -105,8 +107,10 @@ impl AsyncWrite for PartFile {
 /// [`Error::Output`] when it cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let part = part_name(path);
-    let written = new_file(&part)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+    let mut file = new_file(&part)?;
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
         .and_then(|()| std::fs::rename(&part, path))
         .and_then(|()| sync_folder(path));
     written.map_err(|error| {
@@ -115,23 +119,47 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
-/// A file of our own making at `path`, for the owner only: what an earlier run left there is
-/// removed, and neither a link nor a file of somebody else is ever written to.
-fn new_file(path: &Path) -> std::io::Result<std::fs::File> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// A new file at `path`, for the owner only and locked for as long as it is open. What a killed
+/// process left there is removed; neither a link nor a file that somebody writes is touched.
+fn new_file(path: &Path) -> Result<File, Error> {
+    let output = |error| Error::output(path, error);
+    let locked = |file: File| match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked(format!(
+            "{} is being written",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(output(error)),
+    };
+    loop {
+        match options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+        {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            file => return locked(file.map_err(output)?),
+        }
+        // Only whoever holds its lock may remove what is there.
+        let left = match options().read(true).open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            left => locked(left.map_err(output)?)?,
+        };
+        std::fs::remove_file(path).map_err(output)?;
+        drop(left);
     }
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options
 }
 
 fn part_name(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
+    name.push(".xgene-part");
     path.with_file_name(name)
 }
 
@@ -149,10 +177,13 @@ mod tests {
         dropped.write_all(b"half").await.unwrap();
         drop(dropped);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        std::fs::write(part_name(&path), "left by a killed process").unwrap();
         let mut whole = PartFile::create(&path).await.unwrap();
         whole.write_all(b"whole").await.unwrap();
         whole.flush().await.unwrap();
         assert!(!path.exists());
+        let second = PartFile::create(&path).await.unwrap_err();
+        assert_eq!(second.code(), "LOCKED", "one writer at a time");
         whole.commit().await.unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

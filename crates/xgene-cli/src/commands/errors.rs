@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::args::Errors;
-use crate::codes::{CODES, OK};
+use crate::codes::{CODES, EXITS, OK};
 use crate::commands::table;
 use crate::session::Session;
 
@@ -21,6 +21,11 @@ pub(crate) fn run(args: &Errors, session: &Session) -> u8 {
         rows.add_row([row.code, &exit, &http, row.message, row.recovery]);
     }
     session.terminal.say(&rows.to_string());
+    let mut exits = table(&["exit", "meaning"]);
+    for (exit, meaning) in EXITS {
+        exits.add_row([exit.to_string(), meaning.to_owned()]);
+    }
+    session.terminal.say(&exits.to_string());
     OK
 }
 
@@ -36,6 +41,10 @@ fn markdown() -> String {
             "| `{}` | {} | {} | {} | {} | {} | {} |\n",
             row.code, row.category, row.krate, row.message, row.recovery, row.exit, row.http
         ));
+    }
+    text.push_str("\n## Exit codes\n\n| exit | meaning |\n|---|---|\n");
+    for (exit, meaning) in EXITS {
+        text.push_str(&format!("| {exit} | {meaning} |\n"));
     }
     text
 }

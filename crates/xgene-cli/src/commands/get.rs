@@ -7,11 +7,12 @@ use genomicshare::{Request, SharedFile, Sites, Use, authorize, retrieve};
 use serde_json::json;
 use tokio::io::AsyncWrite;
 use xstore::part_file::PartFile;
-use xstore::{Found, Freshness, GetReport, ShareFault, UnknownMakers};
+use xstore::{Found, Freshness, GetReport, UnknownMakers};
 
 use crate::args::Get;
 use crate::codes::OK;
-use crate::commands::human_bytes;
+use crate::commands::inspect::fault;
+use crate::commands::{human_bytes, source};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::session::{Session, read_sites};
@@ -21,6 +22,7 @@ pub(crate) async fn run(args: &Get, session: &Session) -> Result<u8, Failure> {
     let sites = read_sites(&sites_path(args), None)?;
     check_from(&args.from, &sites)?;
     let output = Output::new(args)?;
+    output.refuse_same(&[&args.manifest, &sites_path(args)])?;
     output.refuse_existing(args.force)?;
     let unknown = if args.accept_unsigned {
         UnknownMakers::Accept
@@ -114,6 +116,21 @@ impl Output {
         }
     }
 
+    /// What is read must not be written over, whatever is forced.
+    fn refuse_same(&self, inputs: &[&Path]) -> Result<(), Failure> {
+        let Self::File(path) = self else {
+            return Ok(());
+        };
+        let there = std::fs::canonicalize(path).ok();
+        let same = |input: &&&Path| there.is_some() && std::fs::canonicalize(input).ok() == there;
+        match inputs.iter().find(same) {
+            Some(_) => Err(Failure::usage(
+                "the output is one of the inputs: choose another -o",
+            )),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn label(&self) -> String {
         match self {
             Self::Stdout => "standard output".into(),
@@ -124,15 +141,7 @@ impl Output {
 
 /// Reads a manifest file; nothing longer than a manifest can be.
 pub(crate) fn read_manifest(path: &Path) -> Result<Vec<u8>, Failure> {
-    use std::io::Read as _;
-    let read = || {
-        let file = std::fs::File::open(path)?;
-        let mut bytes = Vec::new();
-        file.take(xstore::manifest::MAX_LEN as u64 + 1)
-            .read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    read().map_err(|error: std::io::Error| Failure::input(path, &error))
+    source::read_bounded(path, xstore::manifest::MAX_LEN as u64 + 1)
 }
 
 fn sites_path(args: &Get) -> PathBuf {
@@ -184,7 +193,7 @@ fn summary(session: &Session, report: &GetReport, output: &Output) {
         json!({
             "output": output.label(),
             "len_bytes": report.len_bytes,
-            "faults": report.faults.iter().map(ShareFault::to_string).collect::<Vec<_>>(),
+            "faults": report.faults.iter().map(fault).collect::<Vec<_>>(),
         }),
     );
     if let Output::File(path) = output {

@@ -9,7 +9,7 @@ use xstore::manifest::Verifier;
 use xstore::{Manifest, ShareFault};
 
 use crate::args::Inspect;
-use crate::codes::{INTEGRITY, OK};
+use crate::codes::OK;
 use crate::commands::{get, human_bytes};
 use crate::failure::Failure;
 use crate::session::Session;
@@ -35,11 +35,8 @@ pub(crate) fn run(args: &Inspect, session: &Session) -> Result<u8, Failure> {
     };
     let report = inspect(reader, depth).map_err(failed)?;
     show(&report, session);
-    Ok(if report.worst() == Some(Level::Error) {
-        INTEGRITY
-    } else {
-        OK
-    })
+    report.require_valid()?;
+    Ok(OK)
 }
 
 fn show(report: &Report, session: &Session) {

@@ -8,10 +8,11 @@ use xstore::AccessStructure;
 use xstore::entropy::SegmentRandomness;
 use xstore::keys::trust::{from_did_key, to_did_key};
 use xstore::keys::{INVENTORY, OwnerKeys, RootKey, file};
+use zeroize::Zeroizing;
 
 use crate::args::{Keys, Trust};
 use crate::codes::OK;
-use crate::commands::table;
+use crate::commands::{source, table};
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -42,7 +43,7 @@ fn show(session: &Session) -> Result<(), Failure> {
     let keys = session.home.keys()?;
     let maker = keys.as_ref().map(|keys| to_did_key(keys.maker()));
     terminal.message("summary", json!({
-        "root_key": path, "exists": keys.is_some(), "maker": maker,
+        "root_key": path.display().to_string(), "exists": keys.is_some(), "maker": maker,
         "derived": INVENTORY.map(|(label, purpose)| json!({ "label": label, "purpose": purpose })),
     }));
     terminal.say("No key protects the payload: k shares read it, fewer cannot.");
@@ -119,16 +120,11 @@ fn restore(session: &Session, paths: &[PathBuf]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read_share_file(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
-    use std::io::Read as _;
-    let read = || {
-        let mut bytes = zeroize::Zeroizing::new(Vec::new());
-        std::fs::File::open(path)?
-            .take(MAX_SHARE_FILE_LEN)
-            .read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    read().map_err(|error: std::io::Error| Failure::input(path, &error))
+fn read_share_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    Ok(Zeroizing::new(source::read_bounded(
+        path,
+        MAX_SHARE_FILE_LEN,
+    )?))
 }
 
 fn trust(verb: Trust, session: &Session) -> Result<(), Failure> {

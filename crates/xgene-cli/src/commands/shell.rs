@@ -1,19 +1,20 @@
 //! `xgene completions` and `xgene man`.
 
+use std::io::Write as _;
+use std::path::Path;
+
 use clap::CommandFactory as _;
 
 use crate::args::{Cli, Completions, Man};
 use crate::codes::OK;
 use crate::failure::Failure;
 
-pub(crate) fn completions(args: &Completions) -> u8 {
-    clap_complete::generate(
-        args.shell,
-        &mut Cli::command(),
-        "xgene",
-        &mut std::io::stdout(),
-    );
-    OK
+pub(crate) fn completions(args: &Completions) -> Result<u8, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "xgene", &mut script);
+    let written = std::io::stdout().write_all(&script);
+    written.map_err(|error| Failure::output(Path::new("-"), &error))?;
+    Ok(OK)
 }
 
 pub(crate) fn man(args: &Man) -> Result<(), Failure> {
@@ -24,7 +25,7 @@ pub(crate) fn man(args: &Man) -> Result<(), Failure> {
             .map_err(|error| Failure::output(folder, &error)),
         None => {
             let written = clap_mangen::Man::new(command).render(&mut std::io::stdout());
-            written.map_err(|error| Failure::output(std::path::Path::new("-"), &error))
+            written.map_err(|error| Failure::output(Path::new("-"), &error))
         }
     }
 }

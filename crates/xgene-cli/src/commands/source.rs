@@ -32,3 +32,16 @@ pub(crate) async fn open(path: &Path) -> Result<Source, Failure> {
         len_bytes,
     })
 }
+
+/// The bytes of a small file, of which no more than `max` are read.
+pub(crate) fn read_bounded(path: &Path, max: u64) -> Result<Vec<u8>, Failure> {
+    use std::io::Read as _;
+    let read = || {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?
+            .take(max)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|error: std::io::Error| Failure::input(path, &error))
+}

@@ -4,11 +4,11 @@
 //! touched: the sites file, the consent, the plan, the input and the name of the output.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use genomicshare::deposit::placed;
 use genomicshare::{
-    Authorization, ConsentRecord, Damaged, DepositOptions, Deposited, Request, Sites, Use,
-    authorize, deposit, plan,
+    Authorization, ConsentRecord, Damaged, DepositOptions, Deposited, Destination, Request, Sites,
+    Use, authorize, deposit, plan,
 };
 use serde_json::json;
 
@@ -73,7 +73,7 @@ async fn split(
     let store = session.writer(sites, args.pad).await?;
     // Recovery of an earlier run may have written this very file.
     refuse_existing(output)?;
-    let placed = placed(sites, law());
+    let destination = Destination { sites, law: law() };
     let mut options = DepositOptions::default();
     options.damaged = if args.allow_invalid {
         Damaged::Accept
@@ -93,11 +93,11 @@ async fn split(
         Ok(())
     };
     let source = &mut *input.reader;
-    let now = session.now();
+    let now = Arc::new(jiff::Timestamp::now);
     Ok(deposit(
         &store,
         authorization,
-        placed,
+        destination,
         source,
         now,
         options,
@@ -106,14 +106,25 @@ async fn split(
     .await?)
 }
 
+/// No consent record is longer; one byte more is read, so that a longer one is refused as such.
+const MAX_CONSENT_LEN: u64 = genomicshare::consent::RECORD_LEN_BYTES_MAX as u64 + 1;
+
 /// Reads a consent record.
 pub(crate) fn read_consent(path: &Path) -> Result<ConsentRecord, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| Failure::input(path, &error))?;
-    Ok(ConsentRecord::from_json(&bytes)?)
+    Ok(ConsentRecord::from_json(&source::read_bounded(
+        path,
+        MAX_CONSENT_LEN,
+    )?)?)
 }
 
 fn output(args: &Split) -> Result<PathBuf, Failure> {
     match (&args.output, args.file == Path::new("-")) {
+        (Some(output), _) if output.to_str().is_none() => {
+            // Recovery of a stopped run has to name it in the journal.
+            Err(Failure::usage(
+                "the manifest's name must be UTF-8: choose another with -o",
+            ))
+        }
         (Some(output), _) => Ok(output.clone()),
         (None, true) => Err(Failure::usage(
             "standard input has no name: give -o FILE.xgm",
@@ -121,7 +132,12 @@ fn output(args: &Split) -> Result<PathBuf, Failure> {
         (None, false) => {
             let mut name = args.file.clone().into_os_string();
             name.push(".xgm");
-            Ok(name.into())
+            match name.to_str() {
+                Some(_) => Ok(name.into()),
+                None => Err(Failure::usage(
+                    "the file's name is not UTF-8: give -o FILE.xgm",
+                )),
+            }
         }
     }
 }
@@ -151,7 +167,7 @@ fn summary(session: &Session, sites: &Sites, deposited: &Deposited, output: &Pat
         "summary",
         json!({
             "object_id": body.object_id.to_string(),
-            "manifest": output,
+            "manifest": output.display().to_string(),
             "format": deposited.report.format.name(),
             "threshold": body.k,
             "shares": codes,

@@ -1,6 +1,6 @@
 //! `xgene store`: split storage by name, without consent or genomics.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -34,7 +34,7 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
             output,
             force,
         } => {
-            let output = output.unwrap_or_else(|| name.clone().into());
+            let output = output_of(&name, output)?;
             get(&name, &backends, &Output::named(&output), force, session).await
         }
         StoreVerb::Cat {
@@ -45,7 +45,7 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
         } => cat(&name, &backends, offset, count, session).await,
         StoreVerb::Ls { backends } => ls(&backends, session).await,
         StoreVerb::Stat { name, backends } => {
-            let store = session.store(&backends, Pad::None).await?;
+            let store = session.store(session.keys()?, &backends, Pad::None).await?;
             let found = store.find_name(&name).await?;
             tell_provenance(session, &found);
             show_manifest(&found.manifest, session);
@@ -59,6 +59,17 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
     }
 }
 
+/// The output given, or a file of the object's name where that is the name of a file.
+fn output_of(name: &str, output: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    match output {
+        Some(output) => Ok(output),
+        None if name == "-" || Path::new(name).file_name() != Some(name.as_ref()) => Err(
+            Failure::usage("the name is not that of a file: give -o FILE"),
+        ),
+        None => Ok(name.into()),
+    }
+}
+
 async fn put(
     name: &str,
     file: &Path,
@@ -68,7 +79,7 @@ async fn put(
     session: &Session,
 ) -> Result<u8, Failure> {
     let mut input = source::open(file).await?;
-    let store = session.store(backends, pad).await?;
+    let store = session.store(session.keys_or_new()?, backends, pad).await?;
     let mut options = PutOptions::default();
     options.name = Some(name.to_owned());
     options.ttl_s = ttl.map(|days| days.saturating_mul(SECONDS_PER_DAY));
@@ -114,7 +125,7 @@ async fn get(
     session: &Session,
 ) -> Result<u8, Failure> {
     output.refuse_existing(force)?;
-    let store = session.store(backends, Pad::None).await?;
+    let store = session.store(session.keys()?, backends, Pad::None).await?;
     match output {
         Output::Stdout => {
             read(
@@ -143,7 +154,7 @@ async fn cat(
     count: Option<u64>,
     session: &Session,
 ) -> Result<u8, Failure> {
-    let store = session.store(backends, Pad::None).await?;
+    let store = session.store(session.keys()?, backends, Pad::None).await?;
     let part = offset > 0 || count.is_some();
     let range = offset..count.map_or(u64::MAX, |count| offset.saturating_add(count));
     let range = part.then_some(range);
@@ -198,7 +209,7 @@ async fn read(
 }
 
 async fn ls(backends: &Backends, session: &Session) -> Result<u8, Failure> {
-    let store = session.store(backends, Pad::None).await?;
+    let store = session.store(session.keys()?, backends, Pad::None).await?;
     let mut rows = table(&["name", "version", "size", "shares", "object"]);
     let mut listed = Vec::new();
     for object in store.list().await? {
@@ -232,7 +243,7 @@ async fn rm(
     dry_run: bool,
     session: &Session,
 ) -> Result<u8, Failure> {
-    let store = session.store(backends, Pad::None).await?;
+    let store = session.store(session.keys()?, backends, Pad::None).await?;
     let found = store.find_name(name).await?;
     let labels: Vec<&str> = found
         .manifest

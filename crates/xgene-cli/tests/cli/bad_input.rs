@@ -200,7 +200,9 @@ fn a_damaged_genomic_file_is_refused_unless_asked_for() {
         .run(&["get", "cut.vcf.gz.xgm", "-o", "out"])
         .expect_ok();
     assert_eq!(std::fs::read(world.path("out")).unwrap(), cut);
-    assert_eq!(world.run(&["inspect", "cut.vcf.gz"]).exit, 8);
+    world
+        .run(&["inspect", "cut.vcf.gz"])
+        .expect_code("FORMAT_INVALID", 8);
 }
 
 /// A file system with a megabyte of room; not every machine lets us mount one.
@@ -256,4 +258,38 @@ fn a_full_disk_and_a_read_only_folder_have_their_own_codes() {
         "nothing half-written"
     );
     drop(disk);
+}
+
+#[test]
+fn nothing_of_the_user_s_is_written_over() {
+    let world = World::new(2, 3);
+    world.write("file", payload(10));
+    world.split("file").expect_ok();
+    let same = ["get", "file.xgm", "-f", "-o", "file.xgm"];
+    world.run(&same).expect_code("INVALID_CONFIG", 2);
+    std::fs::create_dir(world.path("mine")).unwrap();
+    world.write("mine/cohort.vcf", "precious");
+    world
+        .run(&["demo", "--keep", "mine"])
+        .expect_code("CONFLICT", 14);
+    assert_eq!(
+        std::fs::read(world.path("mine/cohort.vcf")).unwrap(),
+        b"precious"
+    );
+    world.run(&["demo", "--keep", "new"]).expect_ok();
+}
+
+/// Endless input is cut where no honest input goes.
+#[test]
+fn endless_small_files_are_refused() {
+    let world = World::new(2, 3);
+    world.write("file", payload(10));
+    let split = |sites: &str, consent: &str| {
+        world.run(&["split", "file", "--sites", sites, "--consent", consent])
+    };
+    split("/dev/zero", "consent.json").expect_code("INVALID_CONFIG", 2);
+    split("sites.toml", "/dev/zero").expect_code("CONSENT_INVALID", 15);
+    world
+        .run(&["get", "/dev/zero", "--sites", "sites.toml", "-o", "out"])
+        .expect_code("MANIFEST_INVALID", 8);
 }

@@ -89,7 +89,7 @@ fn an_expired_consent_is_refused_at_split_and_at_get() {
         .run(&["get", "file.xgm", "-o", "out"])
         .expect_code("CONSENT_EXPIRED", 15);
     assert!(
-        !world.path("out").exists() && !world.path("out.part").exists(),
+        !world.path("out").exists() && !world.path("out.xgene-part").exists(),
         "{}",
         run.stderr
     );

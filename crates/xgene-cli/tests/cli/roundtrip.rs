@@ -115,7 +115,7 @@ fn a_removed_jurisdiction_is_named_and_not_needed() {
         "{}",
         run.stderr
     );
-    assert!(!world.path("out2").exists() && !world.path("out2.part").exists());
+    assert!(!world.path("out2").exists() && !world.path("out2.xgene-part").exists());
 }
 
 #[test]

@@ -69,3 +69,25 @@ fn one_backend_down_still_reads_and_refuses_to_write() {
     std::fs::rename(world.path("gone"), world.path("CA")).unwrap();
     store(&world, &["get", "b", "-o", "out"]).expect_code("OBJECT_NOT_FOUND", 4);
 }
+
+#[test]
+fn reading_makes_no_key_and_a_name_is_no_path() {
+    let world = World::new(2, 3);
+    store(&world, &["get", "a", "-o", "out"]).expect_code("KEY_MISSING", 4);
+    assert!(!world.path("home/root.key").exists());
+    world.write("file", payload(10));
+    store(&world, &["put", "../a", "file"]).expect_ok();
+    store(&world, &["get", "../a"]).expect_code("INVALID_CONFIG", 2);
+    store(&world, &["get", "../a", "-o", "out"]).expect_ok();
+    let memory = [
+        "store",
+        "put",
+        "a",
+        "file",
+        "--backend",
+        "memory:",
+        "--backend",
+        "memory:",
+    ];
+    world.run(&memory).expect_code("INVALID_CONFIG", 2);
+}
