@@ -243,8 +243,11 @@ const MAX_SITES_LEN: u64 = 1 << 20;
 /// Reads a sites file; relative endpoints are below its folder.
 pub(crate) fn read_sites(path: &Path, threshold: Option<u8>) -> Result<Sites, Failure> {
     let bytes = read_bounded(path, MAX_SITES_LEN)?;
+    // Only what stands in the file is judged, not the way to it.
     let absolute = std::path::absolute(path).map_err(|error| Failure::input(path, &error))?;
-    let sites = Sites::from_toml(&bytes, absolute.parent().unwrap_or(Path::new("/")))?;
+    let folder = std::fs::canonicalize(absolute.parent().unwrap_or(Path::new("/")))
+        .map_err(|error| Failure::input(path, &error))?;
+    let sites = Sites::from_toml(&bytes, &folder)?;
     match threshold {
         Some(threshold) => Ok(sites.with_threshold(threshold)?),
         None => Ok(sites),

@@ -196,7 +196,7 @@ impl Error {
             Self::Fork { .. } => "two copies of one device's key are in use: stop one of them",
             Self::ObjectNotFound(_) => "check the name, and that all backends of the store answer",
             Self::KeyUntrusted(_) => {
-                "compare this key with its maker, then `xgene keys trust add NAME` it"
+                "compare this key with its maker, then `xgene keys trust add NAME KEY`; if it is your own, restore your root key"
             }
             Self::KeyMissing => "restore the root key from its backup, or make one",
             Self::KeyUnsafe(_) => "make the file yours alone (chmod 600), or replace it",

@@ -109,7 +109,16 @@ fn restore(session: &Session, paths: &[PathBuf]) -> Result<(), Failure> {
         xstore::Error::KeyMismatch("these are the shares of something else than a root key".into())
     })?;
     let key = RootKey::from_bytes(bytes);
-    file::write_root_key(&session.home.root_key_path(), &key)?;
+    let path = session.home.root_key_path();
+    if path.symlink_metadata().is_ok() {
+        let message = format!("{} exists", path.display());
+        return Err(Failure::new(
+            "CONFLICT",
+            message,
+            "move that file away, then restore again",
+        ));
+    }
+    file::write_root_key(&path, &key)?;
     let maker = to_did_key(OwnerKeys::derive(&key).maker());
     session
         .terminal

@@ -43,6 +43,7 @@ pub(crate) async fn run(args: &Split, session: &Session) -> Result<u8, Failure> 
     }
     let deposited = split(args, session, &sites, authorization, input, &output).await?;
     summary(session, &sites, &deposited, &output);
+    session.terminal.say(&next_step(args, &output));
     Ok(OK)
 }
 
@@ -187,5 +188,19 @@ fn summary(session: &Session, sites: &Sites, deposited: &Deposited, output: &Pat
         body.k
     ));
     terminal.say(&format!("manifest: {}", output.display()));
-    terminal.say(&format!("next: xgene get {}", output.display()));
+}
+
+/// What reads the file back; `get` looks for the sites file beside the manifest.
+fn next_step(args: &Split, output: &Path) -> String {
+    let beside = output.with_file_name("sites.toml");
+    match (beside.canonicalize(), args.sites.canonicalize()) {
+        (Ok(beside), Ok(sites)) if beside == sites => {
+            format!("next: xgene get {}", output.display())
+        }
+        _ => format!(
+            "next: xgene get {} --sites {}",
+            output.display(),
+            args.sites.display()
+        ),
+    }
 }

@@ -60,6 +60,26 @@ fn pipes_work_on_both_sides() {
 }
 
 #[test]
+fn a_sites_file_elsewhere_is_named_in_the_next_step() {
+    let world = World::new(2, 3);
+    world.write("file", payload(10));
+    let beside = world.split("file").expect_ok();
+    assert!(beside.text().contains("next: xgene get file.xgm\n"));
+
+    std::fs::create_dir(world.path("sub")).unwrap();
+    let sites = "sub/../sites.toml";
+    let mut split = vec!["split", "file", "--sites", sites];
+    split.extend(["--consent", "consent.json", "-o", "sub/file.xgm"]);
+    let elsewhere = world.run(&split).expect_ok();
+    let step = "get sub/file.xgm --sites sub/../sites.toml";
+    assert!(elsewhere.text().contains(step));
+    let mut get: Vec<_> = step.split(' ').collect();
+    get.extend(["-o", "out"]);
+    world.run(&get).expect_ok();
+    assert_eq!(std::fs::read(world.path("out")).unwrap(), payload(10));
+}
+
+#[test]
 fn json_tells_stages_progress_and_summary() {
     let world = World::new(2, 3);
     world.write("file", payload(10));
