@@ -147,7 +147,7 @@ fn share(index: u8) -> ShareEntry {
     ShareEntry {
         index,
         root: ShareRoot([index; 32]),
-        location,
+        location: Some(location),
     }
 }
 

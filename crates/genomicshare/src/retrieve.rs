@@ -38,8 +38,8 @@ pub async fn retrieve(
     };
     let asked = |label: &str| from.iter().any(|code| code.as_str() == label);
     let holds = |label: &str| {
-        let mut shares = manifest.body().shares.iter();
-        shares.any(|share| share.location.label == label)
+        let mut stored = manifest.body().stored();
+        stored.any(|(_, at)| at.label == label)
     };
     if store.labels().any(|label| holds(label) && !asked(label)) {
         return Err(Error::wrong_use(

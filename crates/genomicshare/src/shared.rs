@@ -7,6 +7,7 @@
 
 use jiff::Timestamp;
 use xstore::cbor::{self, Blob};
+use xstore::manifest::ShareEntry;
 use xstore::{Manifest, cbor_map};
 
 use crate::consent::{ConsentFields, ConsentRecord};
@@ -101,14 +102,16 @@ impl SharedFile {
         let consent = consent(document.consent)
             .ok_or(invalid("its consent is not one that was ever accepted"))?;
         let placed = document.jurisdictions;
-        let labels = manifest
-            .body()
-            .shares
-            .iter()
-            .map(|share| share.location.label.as_str());
-        let codes = placed.iter().map(|placed| placed.code.as_str());
+        let shares = &manifest.body().shares;
+        // A share that no backend took has a jurisdiction, and no place yet.
+        let at_home = |(placed, share): (&Placed, &ShareEntry)| {
+            let label = share.location.as_ref().map(|at| at.label.as_str());
+            label.is_none_or(|label| label == placed.code.as_str())
+        };
+        let all_at_home =
+            placed.len() == shares.len() && placed.iter().zip(shares).all(at_home);
         let known = |placed: &Placed| placed.code.parse::<JurisdictionCode>().is_ok();
-        if !codes.eq(labels) || !placed.iter().all(known) {
+        if !all_at_home || !placed.iter().all(known) {
             return Err(invalid(
                 "its jurisdictions are not those that hold its shares",
             ));

@@ -125,7 +125,7 @@ fn share(index: u8) -> ShareEntry {
     ShareEntry {
         index,
         root: ShareRoot([index; 32]),
-        location: Location {
+        location: Some(Location {
             backend: BackendUid([index; 16]),
             label: ["DE", "CA"][usize::from(index)].into(),
             manifest_prefix: Prefix([index; 16]),
@@ -134,7 +134,7 @@ fn share(index: u8) -> ShareEntry {
             operator: None,
             credential: None,
             host: None,
-        },
+        }),
     }
 }
 

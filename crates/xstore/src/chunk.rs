@@ -165,6 +165,28 @@ impl Dealing {
         xorida_core::verify(&context, index, &Salt::from_bytes(*salt), share, tag).ok()
     }
 
+    /// Recomputes the record of share `index` from k others and the chunk that they open.
+    ///
+    /// `recovery` is the plan for that share from these shares.
+    pub(crate) fn recompute(
+        &self,
+        (chunk, kind): (u64, Kind),
+        index: ShareIndex,
+        recovery: &Recovery,
+        shares: &[VerifiedShare<'_>],
+        opened: &OpenedChunk,
+    ) -> Result<Recomputed, Error> {
+        let share_len = opened.bytes.len();
+        let context = self.context(chunk, kind, share_len)?;
+        let mut record = vec![0; SALT_LEN + share_len];
+        let mut scratch = Zeroizing::new(vec![0; recovery.scratch_len()]);
+        recovery.run(shares, &mut scratch, &mut record[SALT_LEN..])?;
+        let salt = opened.seed().salt(index);
+        record[..SALT_LEN].copy_from_slice(salt.expose());
+        let tag = salt.tag(&context, index, &record[SALT_LEN..]);
+        Ok(Recomputed { record, tag })
+    }
+
     /// Reconstructs a chunk from k verified shares. `salts` are those of the same shares: a seed
     /// that does not give them was not dealt by a dealer of ours.
     pub(crate) fn open(
@@ -202,6 +224,12 @@ impl Dealing {
     }
 }
 
+/// One record of a share that was lost, with its tag, bit for bit as they were dealt.
+pub(crate) struct Recomputed {
+    pub(crate) record: Vec<u8>,
+    pub(crate) tag: Tag,
+}
+
 /// A reconstructed chunk; wiped on drop.
 pub(crate) struct OpenedChunk {
     bytes: SecretBuffer,
@@ -210,6 +238,14 @@ pub(crate) struct OpenedChunk {
 }
 
 impl OpenedChunk {
+    /// The seed that the salts of this chunk derive from.
+    fn seed(&self) -> Seed {
+        let mut seed = Zeroizing::new([0; SEED_LEN]);
+        let start = self.data_len + 4;
+        seed.copy_from_slice(&self.bytes[start..start + SEED_LEN]);
+        Seed::from_bytes(*seed)
+    }
+
     /// Bytes that belong to the payload.
     pub(crate) fn valid(&self) -> &[u8] {
         &self.bytes[..self.valid_len]

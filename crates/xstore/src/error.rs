@@ -263,6 +263,8 @@ pub enum FaultReason {
     Backend(ReasonKind),
     /// No configured backend carries the identity that the manifest names.
     NotConfigured,
+    /// The manifest names no backend for it: none took it when it was put.
+    NotStored,
 }
 
 /// The kind of a backend's failure, ordered for reports.
@@ -290,6 +292,7 @@ impl FaultReason {
             Self::Version => "SHARE_VERSION_MISMATCH",
             Self::Backend(ReasonKind(kind)) => kind.code(),
             Self::NotConfigured => "BACKEND_UNAVAILABLE",
+            Self::NotStored => "SHARE_NOT_FOUND",
         }
     }
 }

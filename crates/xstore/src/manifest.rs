@@ -17,7 +17,7 @@ use crate::ids::{
 };
 use crate::keys::trust::TrustedMakers;
 use crate::keys::{OwnerKeys, verify_signature};
-use crate::placement::FailureDomain;
+use crate::placement::{FailureDomain, write_quorum};
 
 const MAGIC: [u8; 4] = *b"XGMF";
 const VERSION: u8 = 1;
@@ -99,15 +99,15 @@ cbor_map! {
 }
 
 cbor_map! {
-    /// One share: its root, and where it is.
+    /// One share: its root, and where it is stored.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct ShareEntry {
         /// Share index.
         1 => pub index: u8,
         /// Merkle root over the tags of all its chunks.
         2 => pub root: ShareRoot,
-        /// Where it is stored.
-        3 => pub location: Location,
+        /// Where it is stored; absent when no backend took it, until a repair finds it a place.
+        3 => pub location: Option<Location>,
     }
 }
 
@@ -238,6 +238,10 @@ impl Body {
                 "its shares are not one of each index",
             ),
             (
+                self.stored().count() >= usize::from(self.k).max(write_quorum(self.k, self.n)),
+                "too few of its shares are stored",
+            ),
+            (
                 self.distinct_backends(),
                 "two of its shares are at one backend",
             ),
@@ -269,13 +273,17 @@ impl Body {
         }
     }
 
-    fn distinct_backends(&self) -> bool {
-        let backends: std::collections::BTreeSet<BackendUid> = self
-            .shares
+    /// The shares that are stored somewhere, by ascending index, and where.
+    pub fn stored(&self) -> impl Iterator<Item = (&ShareEntry, &Location)> {
+        self.shares
             .iter()
-            .map(|share| share.location.backend)
-            .collect();
-        backends.len() == self.shares.len()
+            .filter_map(|share| Some((share, share.location.as_ref()?)))
+    }
+
+    fn distinct_backends(&self) -> bool {
+        let backends: std::collections::BTreeSet<BackendUid> =
+            self.stored().map(|(_, at)| at.backend).collect();
+        backends.len() == self.stored().count()
     }
 }
 

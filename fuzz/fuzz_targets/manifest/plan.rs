@@ -63,6 +63,7 @@ enum Edit {
     Chunks(u64),
     ShareIndex { at: u8, index: u8 },
     Backend { at: u8, fill: u8 },
+    NotStored { at: u8 },
     FewerShares(u8),
     Revocation(u8),
     NoTrial,
@@ -168,7 +169,7 @@ impl Plan {
         ShareEntry {
             index,
             root: ShareRoot([self.fill ^ index; 32]),
-            location: Location {
+            location: Some(Location {
                 backend: BackendUid([index; 16]),
                 label: self.label.clone(),
                 manifest_prefix: Prefix([self.fill; 16]),
@@ -177,7 +178,7 @@ impl Plan {
                 operator: None,
                 credential: None,
                 host: self.zone.clone(),
-            },
+            }),
         }
     }
 }
@@ -210,7 +211,12 @@ impl Edit {
             Self::PaddedLen(len) => body.padded_len = len,
             Self::Chunks(count) => body.chunks = count,
             Self::ShareIndex { at, index } => share(body, at).index = index,
-            Self::Backend { at, fill } => share(body, at).location.backend = BackendUid([fill; 16]),
+            Self::Backend { at, fill } => {
+                if let Some(location) = &mut share(body, at).location {
+                    location.backend = BackendUid([fill; 16]);
+                }
+            }
+            Self::NotStored { at } => share(body, at).location = None,
             Self::FewerShares(count) => body.shares.truncate(usize::from(count)),
             Self::Revocation(source) => body.revocation = source,
             Self::NoTrial => body.trial = Some(false),

@@ -126,12 +126,14 @@ pub(crate) fn show_manifest(manifest: &Manifest, session: &Session) {
         .shares
         .iter()
         .map(|share| {
+            let location = share.location.as_ref();
             json!({
                 "index": share.index,
-                "label": share.location.label,
-                "backend": share.location.backend.to_string(),
-                "zone": share.location.zone,
-                "operator": share.location.operator,
+                "stored": share.location.is_some(),
+                "label": location.map(|at| at.label.as_str()),
+                "backend": location.map(|at| at.backend.to_string()),
+                "zone": location.and_then(|at| at.zone.as_deref()),
+                "operator": location.and_then(|at| at.operator.as_deref()),
             })
         })
         .collect();
@@ -164,11 +166,7 @@ pub(crate) fn show_manifest(manifest: &Manifest, session: &Session) {
         "scheme",
         format!("{}-of-{} XOR shares, perfect mode", body.k, body.n),
     );
-    let labels: Vec<&str> = body
-        .shares
-        .iter()
-        .map(|s| s.location.label.as_str())
-        .collect();
+    let labels: Vec<&str> = body.stored().map(|(_, at)| at.label.as_str()).collect();
     say("shares", labels.join(", "));
     say(
         "size",

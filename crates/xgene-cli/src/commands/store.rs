@@ -245,13 +245,8 @@ async fn rm(
 ) -> Result<u8, Failure> {
     let store = session.store(session.keys()?, backends, Pad::None).await?;
     let found = store.find_name(name).await?;
-    let labels: Vec<&str> = found
-        .manifest
-        .body()
-        .shares
-        .iter()
-        .map(|share| share.location.label.as_str())
-        .collect();
+    let stored = found.manifest.body().stored();
+    let labels: Vec<&str> = stored.map(|(_, at)| at.label.as_str()).collect();
     if dry_run {
         session.terminal.message(
             "summary",

@@ -14,7 +14,7 @@ fn share(index: u8) -> ShareEntry {
     ShareEntry {
         index,
         root: ShareRoot([index; 32]),
-        location: Location {
+        location: Some(Location {
             backend: BackendUid([index; 16]),
             label: format!("site-{index}"),
             manifest_prefix: Prefix([index; 16]),
@@ -23,7 +23,7 @@ fn share(index: u8) -> ShareEntry {
             operator: None,
             credential: None,
             host: Some("this computer".into()),
-        },
+        }),
     }
 }
 
@@ -163,7 +163,7 @@ fn contradictions_are_not_signed_and_not_read() {
         ("chunks", |b| b.chunks = 2),
         ("shares", |b| b.shares.swap(0, 1)),
         ("one backend twice", |b| {
-            b.shares[1].location.backend = BackendUid([0; 16])
+            b.shares[1].location = b.shares[0].location.clone()
         }),
         ("revocation", |b| b.revocation = 1),
         ("last version", |b| {

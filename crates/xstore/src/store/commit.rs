@@ -22,8 +22,7 @@ impl Store {
     pub(crate) async fn commit(&self, manifest: &Manifest, sites: &[Site]) -> Result<(), Error> {
         let body = manifest.body();
         let bytes = bytes::Bytes::copy_from_slice(manifest.envelope());
-        let copies = body.shares.iter().filter_map(|share| {
-            let location = &share.location;
+        let copies = body.stored().filter_map(|(_, location)| {
             let site = claimant(sites, location.backend, &location.label)?;
             let hash = manifest.hash();
             let key = names::manifest(body.store_tag, location.manifest_prefix, body.version, hash);

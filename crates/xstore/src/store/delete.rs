@@ -72,11 +72,11 @@ impl Store {
 }
 
 fn intent(body: &Body) -> Intent {
-    let places = body.shares.iter().map(|share| Place {
-        backend: share.location.backend,
-        label: share.location.label.clone(),
-        manifest_prefix: share.location.manifest_prefix,
-        share_prefix: share.location.share_prefix,
+    let places = body.stored().map(|(_, at)| Place {
+        backend: at.backend,
+        label: at.label.clone(),
+        manifest_prefix: at.manifest_prefix,
+        share_prefix: at.share_prefix,
     });
     Intent {
         object_id: body.object_id,

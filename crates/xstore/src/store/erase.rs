@@ -59,14 +59,11 @@ impl Store {
 fn given_up(manifest: &Manifest) -> Vec<Remains> {
     let body = manifest.body();
     let label = |backend: BackendUid| {
-        let share = body
-            .shares
-            .iter()
-            .find(|share| share.location.backend == backend);
-        share.map_or_else(|| backend.to_string(), |share| share.location.label.clone())
+        let stored = body.stored().find(|(_, at)| at.backend == backend);
+        stored.map_or_else(|| backend.to_string(), |(_, at)| at.label.clone())
     };
-    let own = body.shares.iter().filter(|_| body.state == STATE_DELETED);
-    let own = own.map(|share| (share.location.backend, share.location.share_prefix));
+    let own = body.stored().filter(|_| body.state == STATE_DELETED);
+    let own = own.map(|(_, at)| (at.backend, at.share_prefix));
     let superseded = body
         .superseded
         .iter()

@@ -165,11 +165,8 @@ impl Store {
     /// Backends that a manifest names, with its prefix there, as far as they are configured.
     pub(crate) fn places_of(&self, body: &Body, sites: &[Site]) -> Vec<(Site, Prefix)> {
         let place = |site: &Site| {
-            let share = body
-                .shares
-                .iter()
-                .find(|share| share.location.backend == site.uid)?;
-            Some((site.clone(), share.location.manifest_prefix))
+            let (_, at) = body.stored().find(|(_, at)| at.backend == site.uid)?;
+            Some((site.clone(), at.manifest_prefix))
         };
         sites.iter().filter_map(place).collect()
     }

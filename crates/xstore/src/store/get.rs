@@ -212,7 +212,7 @@ impl Getting<'_> {
     /// Starts to read chunks of one segment.
     fn fetch(&self, chunks: Range<u64>) -> JoinHandle<Result<Chunks, Error>> {
         let (reader, faults) = (self.reader.clone(), self.faults.clone());
-        tokio::spawn(async move { reader.read(chunks, &faults).await })
+        tokio::spawn(async move { reader.read(chunks, &[], &faults).await })
     }
 
     /// Notes what was wrong; gives the chunks only while all before them were whole.

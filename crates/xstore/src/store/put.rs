@@ -381,12 +381,7 @@ impl Putting<'_> {
 /// A version on other backends would have to be committed on the old ones too, or a reader of the old
 /// ones would take the old version for the newest.
 fn same_backends(replaced: &Manifest, sites: &[Site]) -> Result<(), Error> {
-    let old: BTreeSet<BackendUid> = replaced
-        .body()
-        .shares
-        .iter()
-        .map(|share| share.location.backend)
-        .collect();
+    let old: BTreeSet<BackendUid> = replaced.body().stored().map(|(_, at)| at.backend).collect();
     if old == sites.iter().map(|site| site.uid).collect() {
         return Ok(());
     }

@@ -9,22 +9,22 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use rayon::prelude::*;
-use xorida_core::{Recovery, SALT_LEN, ShareIndex, Target, VerifiedShare};
+use xorida_core::ShareIndex;
 
 use crate::backend::BackendError;
 use crate::buffers::SecretPool;
-use crate::chunk::{Dealing, OpenedChunk};
+use crate::chunk::{Dealing, OpenedChunk, Recomputed};
 use crate::error::{Error, FaultReason, ReasonKind, ShareFault, Shortage};
 use crate::geometry::Geometry;
-use crate::manifest::{Body, ShareEntry};
+use crate::manifest::{Body, Location, ShareEntry};
 use crate::store::Attached;
-use crate::store::put::panicked;
 use crate::store::sites::{Site, Sites};
 
+mod open;
 mod share;
 
-use share::{Part, ShareReader};
+use share::Part;
+pub(crate) use share::ShareReader;
 
 /// One dealing, ready to be read from the backends that answered.
 #[derive(Clone)]
@@ -41,6 +41,8 @@ pub(crate) struct Reader {
 pub(crate) struct Chunks {
     /// The chunks in order, or nothing when one of them is short.
     pub(crate) opened: Vec<OpenedChunk>,
+    /// Records of the shares that were to be recomputed, for each of these chunks.
+    pub(crate) recomputed: Vec<Vec<Recomputed>>,
     /// Chunks with fewer than k good records, and how many they have.
     pub(crate) short: Vec<(u64, u8)>,
     /// Shares that could not be used.
@@ -52,6 +54,7 @@ impl Chunks {
     pub(crate) const fn none() -> Self {
         Self {
             opened: Vec::new(),
+            recomputed: Vec::new(),
             short: Vec::new(),
             faults: BTreeSet::new(),
         }
@@ -67,21 +70,27 @@ impl Reader {
         let mut missing = Vec::new();
         for entry in &body.shares {
             let index = ShareIndex::try_new(entry.index, access)?;
+            let Some(location) = &entry.location else {
+                missing.push(nowhere(entry));
+                continue;
+            };
             let mut claimants: Vec<&Site> = sites
                 .known
                 .iter()
-                .filter(|site| site.uid == entry.location.backend)
+                .filter(|site| site.uid == location.backend)
                 .collect();
             // Identities can be copied: the one with the right label is asked first.
-            claimants.sort_by_key(|site| site.label() != entry.location.label);
-            let reader = |site: &Attached| ShareReader::new(index, site, entry, body.store_tag);
+            claimants.sort_by_key(|site| site.label() != location.label);
+            let reader = |site: &Attached| {
+                ShareReader::new(index, site, entry.root, body.store_tag, location.share_prefix)
+            };
             let mut readers: Vec<ShareReader> = claimants
                 .into_iter()
                 .map(|site| reader(&site.attached))
                 .collect();
             if readers.is_empty() {
                 // A backend that has lost its identity may still have its share; tags tell.
-                let label = &entry.location.label;
+                let label = &location.label;
                 let lost = sites
                     .strangers
                     .iter()
@@ -89,7 +98,7 @@ impl Reader {
                 readers.extend(lost.map(reader));
             }
             if readers.is_empty() {
-                missing.push(whole_share(entry, sites));
+                missing.push(whole_share(location, sites));
             }
             shares.extend(readers);
         }
@@ -130,10 +139,17 @@ impl Reader {
         })
     }
 
-    /// Reads `chunks`, which are of one segment. Shares listed in `distrusted` are asked last.
+    /// The shares that can be asked for; several of one index where backends claim one identity.
+    pub(crate) fn shares(&self) -> &[ShareReader] {
+        &self.shares
+    }
+
+    /// Reads `chunks`, which are of one segment, and recomputes their records of the shares in
+    /// `lost`. Shares listed in `distrusted` are asked last.
     pub(crate) async fn read(
         &self,
         chunks: Range<u64>,
+        lost: &[ShareIndex],
         distrusted: &BTreeSet<ShareFault>,
     ) -> Result<Chunks, Error> {
         let mut order: Vec<usize> = (0..self.shares.len()).collect();
@@ -146,7 +162,8 @@ impl Reader {
         let mut order = order.into_iter();
         let mut faults = BTreeSet::new();
         let mut parts: Vec<Arc<Part>> = Vec::new();
-        let mut opened: Vec<Option<OpenedChunk>> = chunks.clone().map(|_| None).collect();
+        let mut opened: Vec<Option<(OpenedChunk, Vec<Recomputed>)>> =
+            chunks.clone().map(|_| None).collect();
         let mut short: Vec<(u64, u8)> = chunks.clone().map(|chunk| (chunk, 0)).collect();
         loop {
             let wanted = self.threshold.saturating_sub(parts.len()).max(1);
@@ -167,7 +184,7 @@ impl Reader {
                 continue;
             }
             let again: Vec<u64> = short.iter().map(|(chunk, _)| *chunk).collect();
-            for (chunk, outcome) in self.open(again, &parts).await? {
+            for (chunk, outcome) in self.open(again, lost, &parts).await? {
                 faults.extend(outcome.bad);
                 match outcome.opened {
                     Ok(secret) => {
@@ -188,12 +205,11 @@ impl Reader {
                 break;
             }
         }
-        let opened = opened
-            .into_iter()
-            .collect::<Option<Vec<_>>>()
-            .unwrap_or_default();
+        let opened = opened.into_iter().collect::<Option<Vec<_>>>();
+        let (opened, recomputed) = opened.unwrap_or_default().into_iter().unzip();
         Ok(Chunks {
             opened,
+            recomputed,
             short,
             faults,
         })
@@ -212,27 +228,6 @@ impl Reader {
                 reason,
             })
     }
-
-    /// Verifies and reconstructs `chunks` from `parts`, off the async threads and in parallel.
-    async fn open(
-        &self,
-        chunks: Vec<u64>,
-        parts: &[Arc<Part>],
-    ) -> Result<Vec<(u64, Outcome)>, Error> {
-        let (reader, parts) = (self.clone(), parts.to_vec());
-        let open = move || {
-            let opening = Opening {
-                reader: &reader,
-                parts: &parts,
-                plans: Plans::default(),
-            };
-            chunks
-                .into_par_iter()
-                .map(|chunk| Ok((chunk, opening.open(chunk)?)))
-                .collect::<Result<Vec<_>, Error>>()
-        };
-        tokio::task::spawn_blocking(open).await.map_err(panicked)?
-    }
 }
 
 /// A number of shares, of which there are at most 251.
@@ -244,8 +239,18 @@ fn distinct(indices: impl Iterator<Item = ShareIndex>) -> usize {
     indices.collect::<BTreeSet<_>>().len()
 }
 
-fn whole_share(entry: &ShareEntry, sites: &Sites) -> ShareFault {
-    let label = entry.location.label.clone();
+/// A share that no backend took.
+fn nowhere(entry: &ShareEntry) -> ShareFault {
+    ShareFault {
+        backend: format!("share {}", entry.index),
+        segment: None,
+        chunk: None,
+        reason: FaultReason::NotStored,
+    }
+}
+
+fn whole_share(location: &Location, sites: &Sites) -> ShareFault {
+    let label = location.label.clone();
     let failure = sites
         .failures
         .iter()
@@ -261,87 +266,4 @@ fn whole_share(entry: &ShareEntry, sites: &Sites) -> ShareFault {
 
 fn backend_reason(failure: &BackendError) -> FaultReason {
     FaultReason::Backend(ReasonKind(failure.kind))
-}
-
-/// One chunk, opened or with the number of its good records; and the records that were bad.
-struct Outcome {
-    opened: Result<OpenedChunk, u8>,
-    bad: Vec<ShareFault>,
-}
-
-/// Recovery plans by the set of shares they use; the set rarely changes within an object.
-#[derive(Default)]
-struct Plans(std::sync::Mutex<Vec<(Vec<ShareIndex>, Arc<Recovery>)>>);
-
-impl Plans {
-    fn plan(&self, dealing: &Dealing, indices: &[ShareIndex]) -> Result<Arc<Recovery>, Error> {
-        let mut plans = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((_, plan)) = plans.iter().find(|(set, _)| set == indices) {
-            return Ok(Arc::clone(plan));
-        }
-        let plan = Recovery::try_new(dealing.layout.access, indices, Target::Secret)?;
-        let plan = Arc::new(plan);
-        plans.push((indices.to_vec(), Arc::clone(&plan)));
-        Ok(plan)
-    }
-}
-
-struct Opening<'a> {
-    reader: &'a Reader,
-    parts: &'a [Arc<Part>],
-    plans: Plans,
-}
-
-impl Opening<'_> {
-    fn open(&self, chunk: u64) -> Result<Outcome, Error> {
-        let Reader {
-            geometry,
-            dealing,
-            threshold,
-            secrets,
-            ..
-        } = self.reader;
-        let kind = geometry.kind(chunk);
-        let mut shares: Vec<VerifiedShare<'_>> = Vec::with_capacity(*threshold);
-        let mut salts: Vec<[u8; SALT_LEN]> = Vec::with_capacity(*threshold);
-        let mut bad = Vec::new();
-        for part in self.parts {
-            if shares.iter().any(|share| share.index() == part.index) {
-                continue;
-            }
-            let (record, tag) = part.record(geometry, chunk);
-            let salt = record.first_chunk::<SALT_LEN>();
-            match (dealing.verify(chunk, kind, part.index, record, &tag), salt) {
-                (Some(share), Some(salt)) => {
-                    shares.push(share);
-                    salts.push(*salt);
-                }
-                _ => bad.push(ShareFault {
-                    backend: part.label.clone(),
-                    segment: Some(geometry.segment_of(chunk)),
-                    chunk: Some(chunk),
-                    reason: FaultReason::Integrity,
-                }),
-            }
-            if shares.len() == *threshold {
-                let indices: Vec<ShareIndex> = shares.iter().map(VerifiedShare::index).collect();
-                let plan = self.plans.plan(dealing, &indices)?;
-                let opened = dealing.open(chunk, &plan, &shares, &salts, secrets)?;
-                if opened.data_len() != geometry.data_len(chunk) {
-                    return Err(Error::Reconstruction { chunk });
-                }
-                return Ok(Outcome {
-                    opened: Ok(opened),
-                    bad,
-                });
-            }
-        }
-        Ok(Outcome {
-            opened: Err(count(shares.len())),
-            bad,
-        })
-    }
 }

@@ -88,9 +88,13 @@ pub async fn deal_nonsense(
     };
     let sites = store.sites_for_writing(body.store_tag).await?;
     for ((entry, object), root) in forged.shares.iter_mut().zip(dealt.objects).zip(dealt.roots) {
-        let key = names::segment(body.store_tag, entry.location.share_prefix, 0, 0);
-        let site = sites.iter().find(|site| site.uid == entry.location.backend);
-        let site = site.ok_or(Error::ManifestInvalid("a site is not in the store"))?;
+        let not_in_store = Error::ManifestInvalid("a site is not in the store");
+        let Some(location) = &entry.location else {
+            return Err(not_in_store);
+        };
+        let key = names::segment(body.store_tag, location.share_prefix, 0, 0);
+        let site = sites.iter().find(|site| site.uid == location.backend);
+        let site = site.ok_or(not_in_store)?;
         site.attached
             .backend
             .delete(std::slice::from_ref(&key))

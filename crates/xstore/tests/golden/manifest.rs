@@ -90,6 +90,12 @@ fn good() -> Vec<Case> {
             seal(&three_shares().encode()),
         ),
         case(
+            "share-not-stored",
+            OK,
+            "k = 2, n = 3, and no backend took share 1",
+            seal(&one_not_stored().encode()),
+        ),
+        case(
             "deleted",
             OK,
             "version 2, deleted",
@@ -170,6 +176,19 @@ fn three_shares() -> Map {
         .with(24, array(&[superseded().encode()]))
         .with(25, bytes(&[0xa0]))
         .with(26, vec![0xf5])
+}
+
+/// As many shares as can be read and found without a backend more.
+fn one_not_stored() -> Map {
+    let shares = [share(0, "DE", "EEA"), unstored(1), share(2, "JP", "JP")];
+    three_shares().with(19, array(&shares.map(|share| share.encode())))
+}
+
+/// A share without a location.
+fn unstored(index: u8) -> Map {
+    let mut share = share(index, "", "");
+    share.0.truncate(2);
+    share
 }
 
 fn superseded() -> Map {

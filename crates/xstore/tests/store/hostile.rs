@@ -15,7 +15,7 @@ use crate::world::{World, get, payload};
 /// Puts a manifest where one backend would keep it.
 fn plant(world: &World, at: usize, manifest: &Manifest) {
     let body = manifest.body();
-    let prefix = body.shares[at].location.manifest_prefix;
+    let prefix = body.shares[at].location.as_ref().unwrap().manifest_prefix;
     let key = names::manifest(body.store_tag, prefix, body.version, manifest.hash());
     world.replace(at, &key, manifest.envelope().to_vec());
 }

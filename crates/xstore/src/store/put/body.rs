@@ -36,7 +36,7 @@ impl Putting<'_> {
         let shares = parts.map(|(((index, site), place), share)| ShareEntry {
             index,
             root: share.root(),
-            location: location(site, place),
+            location: Some(location(site, place)),
         });
         let held = (0..).zip(&*self.sites);
         Ok(Body {
@@ -94,9 +94,9 @@ fn location(site: &Site, place: &Place) -> Location {
 /// itself, because nobody can say that all of them are gone. The oldest are dropped first.
 fn superseded(replaced: &Manifest) -> Vec<Superseded> {
     let body = replaced.body();
-    let locations = body.shares.iter().map(|share| SupersededLocation {
-        backend: share.location.backend,
-        share_prefix: share.location.share_prefix,
+    let locations = body.stored().map(|(_, at)| SupersededLocation {
+        backend: at.backend,
+        share_prefix: at.share_prefix,
     });
     let own = Superseded {
         put_id: body.put_id,

@@ -10,7 +10,6 @@ use crate::backend::{BackendErrorKind, ObjectKey};
 use crate::error::{FaultReason, ReasonKind};
 use crate::geometry::Geometry;
 use crate::ids::{Prefix, ShareRoot, StoreTag};
-use crate::manifest::ShareEntry;
 use crate::names;
 use crate::segment::{Footer, Index, Malformed};
 use crate::store::Attached;
@@ -18,10 +17,10 @@ use crate::store::listing::for_each_page;
 use crate::store::read::backend_reason;
 
 /// One share of a dealing, at the backend that holds it.
-pub(super) struct ShareReader {
-    pub(super) index: ShareIndex,
-    pub(super) label: String,
-    site: Attached,
+pub(crate) struct ShareReader {
+    pub(crate) index: ShareIndex,
+    pub(crate) label: String,
+    pub(crate) site: Attached,
     root: ShareRoot,
     tag: StoreTag,
     prefix: Prefix,
@@ -29,7 +28,7 @@ pub(super) struct ShareReader {
 }
 
 /// Records of some chunks of one share, with tags that the manifest's root vouches for.
-pub(super) struct Part {
+pub(crate) struct Part {
     pub(super) index: ShareIndex,
     pub(super) label: String,
     first: u64,
@@ -39,7 +38,7 @@ pub(super) struct Part {
 
 impl Part {
     /// One chunk's record and tag. The chunk is one of those fetched.
-    pub(super) fn record(&self, geometry: &Geometry, chunk: u64) -> (&[u8], Tag) {
+    pub(crate) fn record(&self, geometry: &Geometry, chunk: u64) -> (&[u8], Tag) {
         let start = geometry.records(&(self.first..self.first + 1)).start;
         let record = geometry.records(&(chunk..chunk + 1));
         let at = |offset: u64| usize::try_from(offset - start).unwrap_or(usize::MAX);
@@ -55,29 +54,54 @@ impl ShareReader {
     pub(super) fn new(
         index: ShareIndex,
         site: &Attached,
-        entry: &ShareEntry,
+        root: ShareRoot,
         tag: StoreTag,
+        prefix: Prefix,
     ) -> Self {
         Self {
             index,
             label: site.backend.id().to_owned(),
             site: site.clone(),
-            root: entry.root,
+            root,
             tag,
-            prefix: entry.location.share_prefix,
+            prefix,
             segments: OnceCell::new(),
         }
     }
 
-    /// Fetches the records of `chunks` and the footer of their segment; one request when both are
-    /// one range.
-    pub(super) async fn fetch(
+    /// Fetches the records of `chunks`, which are of one segment, with their tags.
+    pub(crate) async fn fetch(
         &self,
         geometry: &Geometry,
         segment: u64,
         chunks: Range<u64>,
     ) -> Result<Part, FaultReason> {
         let (attempt, root) = self.segment(geometry, segment).await?;
+        let named = self.records(geometry, (segment, attempt), root, chunks.clone());
+        let reason = match named.await {
+            Err(reason) if is_lost(reason) => reason,
+            read => return read,
+        };
+        // A repair writes a good copy beside a bad one before it removes the bad one.
+        for other in self.attempts(segment).await?.into_iter().rev() {
+            let copy = self.records(geometry, (segment, other), root, chunks.clone());
+            if other != attempt
+                && let Ok(part) = copy.await
+            {
+                return Ok(part);
+            }
+        }
+        Err(reason)
+    }
+
+    /// Records and footer of one attempt; one request when both are one range.
+    async fn records(
+        &self,
+        geometry: &Geometry,
+        (segment, attempt): (u64, u32),
+        root: ShareRoot,
+        chunks: Range<u64>,
+    ) -> Result<Part, FaultReason> {
         let key = names::segment(self.tag, self.prefix, segment, attempt);
         let (range, end) = (geometry.records(&chunks), geometry.footer(segment));
         let (records, footer) = if range.end == end.start {
@@ -92,24 +116,29 @@ impl ShareReader {
             }
             (records, footer)
         };
-        let footer = Footer::parse(&footer).map_err(malformed)?;
         let all = geometry.chunks_of(segment);
-        let whole = footer.segment() == segment
-            && footer.tags().len() as u64 == all.end - all.start
-            && footer.root() == root;
-        if !whole {
-            return Err(FaultReason::Integrity);
-        }
+        let tags = tags(&footer, segment, &all, root)?;
         let skip = usize::try_from(chunks.start - all.start).unwrap_or(usize::MAX);
         let take = usize::try_from(chunks.end - chunks.start).unwrap_or(usize::MAX);
-        let tags = footer.tags().skip(skip).take(take).collect();
         Ok(Part {
             index: self.index,
             label: self.label.clone(),
             first: chunks.start,
             records,
-            tags,
+            tags: tags.into_iter().skip(skip).take(take).collect(),
         })
+    }
+
+    /// Checks length and footer of the object that should hold a segment, without its records.
+    pub(crate) async fn look_at(
+        &self,
+        geometry: &Geometry,
+        segment: u64,
+    ) -> Result<(), FaultReason> {
+        let (attempt, root) = self.segment(geometry, segment).await?;
+        let key = names::segment(self.tag, self.prefix, segment, attempt);
+        let footer = self.exactly(&key, geometry.footer(segment)).await?;
+        tags(&footer, segment, &geometry.chunks_of(segment), root).map(|_| ())
     }
 
     /// Attempt and root of a segment. Objects of one segment have no index: the share's root is the
@@ -154,7 +183,8 @@ impl ShareReader {
     async fn rebuild_index(&self, geometry: &Geometry) -> Result<Index, FaultReason> {
         let mut index = Index::default();
         for segment in 0..geometry.segments() {
-            let attempt = self.highest_attempt(segment).await?;
+            let highest = self.attempts(segment).await?.pop();
+            let attempt = highest.ok_or(NOT_FOUND)?;
             let key = names::segment(self.tag, self.prefix, segment, attempt);
             let footer = self.exactly(&key, geometry.footer(segment)).await?;
             index.push(attempt, Footer::parse(&footer).map_err(malformed)?.root());
@@ -166,20 +196,21 @@ impl ShareReader {
         }
     }
 
-    async fn highest_attempt(&self, segment: u64) -> Result<u32, FaultReason> {
+    /// The highest attempts of a segment that are there, in ascending order.
+    pub(crate) async fn attempts(&self, segment: u64) -> Result<Vec<u32>, FaultReason> {
         let prefix = format!("{}{segment}/", names::shares(self.tag, self.prefix));
-        let mut highest = None;
+        let mut attempts: Vec<u32> = Vec::new();
         let listed = for_each_page(&*self.site.backend, &prefix, |keys| {
-            let attempts = keys
+            let found = keys
                 .iter()
                 .filter_map(|key| key.as_str().strip_prefix(&prefix));
-            highest = attempts
-                .filter_map(|attempt| attempt.parse().ok())
-                .chain(highest)
-                .max();
+            attempts.extend(found.filter_map(|attempt| attempt.parse::<u32>().ok()));
+            attempts.sort_unstable();
+            // A backend may show any number of names; the list stays short.
+            attempts.drain(..attempts.len().saturating_sub(MAX_ATTEMPTS));
         });
         listed.await.map_err(|failure| backend_reason(&failure))?;
-        highest.ok_or(FaultReason::Backend(ReasonKind(BackendErrorKind::NotFound)))
+        Ok(attempts)
     }
 
     /// A range that must end where the object ends: one byte more is asked for, and must not come.
@@ -196,6 +227,33 @@ impl ShareReader {
         let read = self.site.backend.get_range(key, range).await;
         read.map_err(|failure| backend_reason(&failure))
     }
+}
+
+const NOT_FOUND: FaultReason = FaultReason::Backend(ReasonKind(BackendErrorKind::NotFound));
+
+/// Attempts of one segment that are looked at; there are rarely two.
+const MAX_ATTEMPTS: usize = 8;
+
+/// Whether the object is missing or bad, as opposed to out of reach.
+fn is_lost(reason: FaultReason) -> bool {
+    matches!(reason, FaultReason::Integrity) || reason == NOT_FOUND
+}
+
+/// The tags of a whole segment, if its footer is the one that `root` vouches for.
+fn tags(
+    footer: &[u8],
+    segment: u64,
+    chunks: &Range<u64>,
+    root: ShareRoot,
+) -> Result<Vec<Tag>, FaultReason> {
+    let footer = Footer::parse(footer).map_err(malformed)?;
+    let whole = footer.segment() == segment
+        && footer.tags().len() as u64 == chunks.end - chunks.start
+        && footer.root() == root;
+    if !whole {
+        return Err(FaultReason::Integrity);
+    }
+    Ok(footer.tags().collect())
 }
 
 const fn malformed(malformed: Malformed) -> FaultReason {

@@ -394,8 +394,8 @@ fn nested() -> Vec<Case> {
         ),
         invalid(
             "share-missing-key",
-            "a share without location",
-            &first_share(share(0, "DE", "EEA").without(3)),
+            "a share without root",
+            &first_share(share(0, "DE", "EEA").without(2)),
         ),
         invalid(
             "location-duplicate-key",

@@ -1,6 +1,6 @@
 //! Bodies in the one form there is, whose fields contradict each other or what is allowed.
 
-use super::{INVALID, held, location, seal, second_version, share, three_shares, two_shares};
+use super::{INVALID, held, location, seal, second_version, share, three_shares, two_shares, unstored};
 use crate::cbor::{Map, array, bytes, uint};
 use crate::corpus::{Case, case};
 
@@ -162,6 +162,14 @@ fn shares() -> Vec<Case> {
             "shares-at-one-backend",
             "both shares at one backend",
             &of(&[&de, &at_de]),
+        ),
+        invalid(
+            "shares-too-few-stored",
+            "one share of three is stored, and two are needed",
+            &three_shares().with(
+                19,
+                array(&[de.encode(), unstored(1).encode(), unstored(2).encode()]),
+            ),
         ),
         invalid(
             "held-index-2",

@@ -1,0 +1,147 @@
+//! The processor's part of a read: verify every record, then combine k of them, in parallel and away
+//! from the async threads.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::prelude::*;
+use xorida_core::{Recovery, SALT_LEN, ShareIndex, Target, VerifiedShare};
+
+use crate::chunk::{Dealing, OpenedChunk, Recomputed};
+use crate::error::{Error, FaultReason, ShareFault};
+use crate::store::put::panicked;
+use crate::store::read::share::Part;
+use crate::store::read::{Reader, count};
+
+/// One chunk, opened or with the number of its good records; and the records that were bad.
+pub(super) struct Outcome {
+    pub(super) opened: Result<(OpenedChunk, Vec<Recomputed>), u8>,
+    pub(super) bad: Vec<ShareFault>,
+}
+
+impl Reader {
+    /// Verifies and reconstructs `chunks` from `parts`, and recomputes the records of `lost`.
+    pub(super) async fn open(
+        &self,
+        chunks: Vec<u64>,
+        lost: &[ShareIndex],
+        parts: &[Arc<Part>],
+    ) -> Result<Vec<(u64, Outcome)>, Error> {
+        let (reader, parts, lost) = (self.clone(), parts.to_vec(), lost.to_vec());
+        let open = move || {
+            let opening = Opening {
+                reader: &reader,
+                parts: &parts,
+                lost: &lost,
+                plans: Plans::default(),
+            };
+            chunks
+                .into_par_iter()
+                .map(|chunk| Ok((chunk, opening.open(chunk)?)))
+                .collect::<Result<Vec<_>, Error>>()
+        };
+        tokio::task::spawn_blocking(open).await.map_err(panicked)?
+    }
+}
+
+/// A recovery plan, and the shares and target that it is for.
+type Planned = (Vec<ShareIndex>, Target, Arc<Recovery>);
+
+/// Plans that were made; the set of shares rarely changes within an object.
+#[derive(Default)]
+struct Plans(Mutex<Vec<Planned>>);
+
+impl Plans {
+    fn plan(
+        &self,
+        dealing: &Dealing,
+        indices: &[ShareIndex],
+        target: Target,
+    ) -> Result<Arc<Recovery>, Error> {
+        let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = plans
+            .iter()
+            .find(|(set, for_target, _)| set == indices && *for_target == target);
+        if let Some((.., plan)) = made {
+            return Ok(Arc::clone(plan));
+        }
+        let plan = Arc::new(Recovery::try_new(dealing.layout.access, indices, target)?);
+        plans.push((indices.to_vec(), target, Arc::clone(&plan)));
+        Ok(plan)
+    }
+}
+
+struct Opening<'a> {
+    reader: &'a Reader,
+    parts: &'a [Arc<Part>],
+    lost: &'a [ShareIndex],
+    plans: Plans,
+}
+
+impl Opening<'_> {
+    fn open(&self, chunk: u64) -> Result<Outcome, Error> {
+        let Reader {
+            geometry,
+            dealing,
+            threshold,
+            ..
+        } = self.reader;
+        let kind = geometry.kind(chunk);
+        let mut shares: Vec<VerifiedShare<'_>> = Vec::with_capacity(*threshold);
+        let mut salts: Vec<[u8; SALT_LEN]> = Vec::with_capacity(*threshold);
+        let mut bad = Vec::new();
+        for part in self.parts {
+            if shares.iter().any(|share| share.index() == part.index) {
+                continue;
+            }
+            let (record, tag) = part.record(geometry, chunk);
+            let salt = record.first_chunk::<SALT_LEN>();
+            match (dealing.verify(chunk, kind, part.index, record, &tag), salt) {
+                (Some(share), Some(salt)) => {
+                    shares.push(share);
+                    salts.push(*salt);
+                }
+                _ => bad.push(ShareFault {
+                    backend: part.label.clone(),
+                    segment: Some(geometry.segment_of(chunk)),
+                    chunk: Some(chunk),
+                    reason: FaultReason::Integrity,
+                }),
+            }
+            if shares.len() == *threshold {
+                let opened = Ok(self.combine(chunk, &shares, &salts)?);
+                return Ok(Outcome { opened, bad });
+            }
+        }
+        Ok(Outcome {
+            opened: Err(count(shares.len())),
+            bad,
+        })
+    }
+
+    fn combine(
+        &self,
+        chunk: u64,
+        shares: &[VerifiedShare<'_>],
+        salts: &[[u8; SALT_LEN]],
+    ) -> Result<(OpenedChunk, Vec<Recomputed>), Error> {
+        let Reader {
+            geometry,
+            dealing,
+            secrets,
+            ..
+        } = self.reader;
+        let indices: Vec<ShareIndex> = shares.iter().map(VerifiedShare::index).collect();
+        let plan = self.plans.plan(dealing, &indices, Target::Secret)?;
+        let opened = dealing.open(chunk, &plan, shares, salts, secrets)?;
+        if opened.data_len() != geometry.data_len(chunk) {
+            return Err(Error::Reconstruction { chunk });
+        }
+        let recompute = |index: &ShareIndex| {
+            let plan = self.plans.plan(dealing, &indices, Target::Share(*index))?;
+            let at = (chunk, geometry.kind(chunk));
+            dealing.recompute(at, *index, &plan, shares, &opened)
+        };
+        let recomputed = self.lost.iter().map(recompute).collect::<Result<_, _>>()?;
+        Ok((opened, recomputed))
+    }
+}
