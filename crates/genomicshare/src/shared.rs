@@ -108,8 +108,7 @@ impl SharedFile {
             let label = share.location.as_ref().map(|at| at.label.as_str());
             label.is_none_or(|label| label == placed.code.as_str())
         };
-        let all_at_home =
-            placed.len() == shares.len() && placed.iter().zip(shares).all(at_home);
+        let all_at_home = placed.len() == shares.len() && placed.iter().zip(shares).all(at_home);
         let known = |placed: &Placed| placed.code.parse::<JurisdictionCode>().is_ok();
         if !all_at_home || !placed.iter().all(known) {
             return Err(invalid(

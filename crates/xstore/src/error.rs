@@ -284,6 +284,19 @@ impl Ord for ReasonKind {
 }
 
 impl FaultReason {
+    /// The backend answered that it is not there.
+    pub(crate) const NOT_FOUND: Self = Self::Backend(ReasonKind(BackendErrorKind::NotFound));
+
+    /// Whether the backend did not answer, so that nothing is known about what it holds.
+    #[must_use]
+    pub fn is_out_of_reach(self) -> bool {
+        match self {
+            Self::Backend(ReasonKind(kind)) => kind != BackendErrorKind::NotFound,
+            Self::NotConfigured => true,
+            Self::Integrity | Self::Version | Self::NotStored => false,
+        }
+    }
+
     /// Published code of this reason.
     #[must_use]
     pub const fn code(self) -> &'static str {

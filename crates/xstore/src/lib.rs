@@ -48,7 +48,9 @@ pub use error::{Error, FaultReason, ReasonKind, ShareFault, Shortage};
 pub use home::Home;
 pub use manifest::Manifest;
 pub use store::{
-    DeleteReport, Found, Freshness, GetOptions, GetReport, Guard, Listed, OnCommit, PutOptions,
-    Receipt, Recovered, RecoveryReport, Store, StoreBuilder, UnknownMakers, nothing_more,
+    CheckOptions, CheckReport, CheckedShare, DeleteReport, Effects, Found, Freshness, GetOptions,
+    GetReport, Guard, Health, Listed, Metadata, MetadataFault, OnCommit, PutOptions, Receipt,
+    Recovered, RecoveryReport, RepairOptions, RepairReport, RepairedShare, Store, StoreBuilder,
+    Subset, UnknownMakers, nothing_more,
 };
 pub use xorida_core::{AccessStructure, Padding};

@@ -204,6 +204,16 @@ impl Body {
         Geometry::try_new(layout, self.padded_len).map_err(invalid)
     }
 
+    /// Refuses what is no longer read at `now_unix_s`.
+    pub(crate) fn refuse_expired(&self, now_unix_s: u64) -> Result<(), Error> {
+        match self.expires_unix_s {
+            Some(expired_unix_s) if now_unix_s >= expired_unix_s => {
+                Err(Error::ManifestExpired { expired_unix_s })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Checks everything that the types do not say.
     fn check(&self) -> Result<(), Error> {
         let access = self.access()?;

@@ -17,6 +17,7 @@ use crate::keys::trust::TrustedMakers;
 use crate::manifest::Verifier;
 use crate::placement::{self, FailureDomain};
 
+mod check;
 mod commit;
 pub(crate) mod deal;
 mod delete;
@@ -28,16 +29,19 @@ mod listing;
 mod put;
 mod read;
 mod recover;
+mod repair;
 mod sites;
 pub(crate) mod source;
 mod upload;
 
+pub use check::{CheckOptions, CheckReport, CheckedShare, Health, Metadata, MetadataFault, Subset};
 pub use delete::DeleteReport;
 pub use find::{Found, Freshness};
 pub use get::{GetOptions, GetReport, Guard, always};
 pub use list::Listed;
 pub use put::{OnCommit, PutOptions, Receipt, nothing_more};
 pub use recover::{Recovered, RecoveryReport};
+pub use repair::{RepairOptions, RepairReport, RepairedShare};
 
 /// Manifests of makers that nobody pinned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,6 +51,16 @@ pub enum UnknownMakers {
     Refuse,
     /// Are read, and reported as unproven; never one of our own that fails its check.
     Accept,
+}
+
+/// Whether an operation changes anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Effects {
+    /// It does what it reports.
+    #[default]
+    Apply,
+    /// It reports what it would do.
+    Preview,
 }
 
 /// A backend of a store, and who can reach it.

@@ -27,7 +27,9 @@ impl Store {
             let hash = manifest.hash();
             let key = names::manifest(body.store_tag, location.manifest_prefix, body.version, hash);
             let bytes = bytes.clone();
-            Some(async move { put_confirmed(site, &key, bytes.clone(), bytes.len()).await })
+            Some(async move {
+                put_confirmed(&*site.attached.backend, &key, bytes.clone(), bytes.len()).await
+            })
         });
         let copies = join_all(copies).await;
         let available = copies.iter().filter(|copy| copy.is_ok()).count();
@@ -51,11 +53,7 @@ impl Store {
     async fn refuse_rivals(&self, manifest: &Manifest, sites: &[Site]) -> Result<(), Error> {
         let body = manifest.body();
         let places = self.places_of(body, sites);
-        let wanted = Wanted {
-            tag: body.store_tag,
-            object: body.object_id,
-            maker: body.maker,
-        };
+        let wanted = Wanted::of(body);
         let copies = self.copies(&places, wanted).await;
         let needed = read_quorum(body.k, body.n);
         if copies.answered < needed {

@@ -50,6 +50,17 @@ pub(crate) struct Wanted {
     pub(crate) maker: MakerKey,
 }
 
+impl Wanted {
+    /// Other versions of the object that `body` describes.
+    pub(crate) const fn of(body: &Body) -> Self {
+        Self {
+            tag: body.store_tag,
+            object: body.object_id,
+            maker: body.maker,
+        }
+    }
+}
+
 /// What backends hold of one object.
 pub(crate) struct Copies {
     /// Distinct valid manifests, the highest version of each backend.
@@ -72,11 +83,7 @@ impl Store {
         let body = file.body().clone();
         let sites = self.sites(body.store_tag).await;
         let places = self.places_of(&body, &sites.known);
-        let wanted = Wanted {
-            tag: body.store_tag,
-            object: body.object_id,
-            maker: body.maker,
-        };
+        let wanted = Wanted::of(&body);
         let mut copies = self.copies(&places, wanted).await;
         copies.manifests.push(file);
         let found = self.choose(copies, read_quorum(body.k, body.n))?;

@@ -182,10 +182,7 @@ impl Store {
         options: &'a GetOptions,
     ) -> Result<Getting<'a>, Error> {
         let body = manifest.body();
-        let now = self.clock.now_unix_s();
-        if let Some(expired_unix_s) = body.expires_unix_s.filter(|expires| now >= *expires) {
-            return Err(Error::ManifestExpired { expired_unix_s });
-        }
+        body.refuse_expired(self.clock.now_unix_s())?;
         let reader = Reader::new(body, &self.sites(body.store_tag).await)?;
         let needed = reader.dealing.layout.access.threshold();
         if reader.reachable() < usize::from(needed) {
@@ -194,7 +191,7 @@ impl Store {
             let chunks = (0..reader.geometry.chunks().min(MAX_SHORT as u64)).map(|c| (c, good));
             return Err(reader.shortage(chunks.collect(), BTreeSet::new()));
         }
-        let faults = reader.missing().iter().cloned().collect();
+        let faults = reader.missing().cloned().collect();
         let started = Instant::now();
         Ok(Getting {
             reader,

@@ -345,7 +345,13 @@ impl Putting<'_> {
                 let progress = &progress;
                 async move {
                     progress.report(share, Status::Uploading, 0);
-                    put_confirmed(site, &key, object.clone(), dealt.footer_len).await?;
+                    put_confirmed(
+                        &*site.attached.backend,
+                        &key,
+                        object.clone(),
+                        dealt.footer_len,
+                    )
+                    .await?;
                     progress.report(share, Status::Uploading, object.len() as u64);
                     Ok(())
                 }
@@ -370,7 +376,7 @@ impl Putting<'_> {
                 let bytes = Bytes::from(index.encode());
                 async move {
                     let len = bytes.len();
-                    put_confirmed(site, &key, bytes, len).await
+                    put_confirmed(&*site.attached.backend, &key, bytes, len).await
                 }
             },
         );

@@ -21,8 +21,10 @@ use crate::store::Attached;
 use crate::store::sites::{Site, Sites};
 
 mod open;
+mod rebuild;
 mod share;
 
+pub(crate) use rebuild::Rebuilt;
 use share::Part;
 pub(crate) use share::ShareReader;
 
@@ -34,7 +36,7 @@ pub(crate) struct Reader {
     threshold: usize,
     secrets: SecretPool,
     shares: Arc<[ShareReader]>,
-    missing: Vec<ShareFault>,
+    missing: Vec<(u8, ShareFault)>,
 }
 
 /// What became of a run of chunks of one segment.
@@ -71,7 +73,7 @@ impl Reader {
         for entry in &body.shares {
             let index = ShareIndex::try_new(entry.index, access)?;
             let Some(location) = &entry.location else {
-                missing.push(nowhere(entry));
+                missing.push((entry.index, nowhere(entry)));
                 continue;
             };
             let mut claimants: Vec<&Site> = sites
@@ -82,7 +84,13 @@ impl Reader {
             // Identities can be copied: the one with the right label is asked first.
             claimants.sort_by_key(|site| site.label() != location.label);
             let reader = |site: &Attached| {
-                ShareReader::new(index, site, entry.root, body.store_tag, location.share_prefix)
+                ShareReader::new(
+                    index,
+                    site,
+                    entry.root,
+                    body.store_tag,
+                    location.share_prefix,
+                )
             };
             let mut readers: Vec<ShareReader> = claimants
                 .into_iter()
@@ -91,14 +99,10 @@ impl Reader {
             if readers.is_empty() {
                 // A backend that has lost its identity may still have its share; tags tell.
                 let label = &location.label;
-                let lost = sites
-                    .strangers
-                    .iter()
-                    .filter(|site| site.backend.id() == label);
-                readers.extend(lost.map(reader));
+                readers.extend(sites.stranger(label).map(reader));
             }
             if readers.is_empty() {
-                missing.push(whole_share(location, sites));
+                missing.push((entry.index, whole_share(location, sites)));
             }
             shares.extend(readers);
         }
@@ -117,8 +121,14 @@ impl Reader {
     }
 
     /// Shares whose backend is not there at all.
-    pub(crate) fn missing(&self) -> &[ShareFault] {
-        &self.missing
+    pub(crate) fn missing(&self) -> impl Iterator<Item = &ShareFault> {
+        self.missing.iter().map(|(_, fault)| fault)
+    }
+
+    /// Why share `index` cannot be asked for, if it cannot.
+    pub(crate) fn missing_of(&self, index: u8) -> impl Iterator<Item = &ShareFault> {
+        let missing = self.missing.iter().filter(move |(at, _)| *at == index);
+        missing.map(|(_, fault)| fault)
     }
 
     /// How many shares can be asked for.
@@ -129,7 +139,7 @@ impl Reader {
     /// An error that lists short chunks and every fault seen.
     pub(crate) fn shortage(&self, chunks: Vec<(u64, u8)>, faults: BTreeSet<ShareFault>) -> Error {
         let mut faults = faults;
-        faults.extend(self.missing.iter().cloned());
+        faults.extend(self.missing().cloned());
         let faults = faults.into_iter().collect();
         let needed = self.dealing.layout.access.threshold();
         Error::InsufficientShares(Shortage {
@@ -139,9 +149,24 @@ impl Reader {
         })
     }
 
-    /// The shares that can be asked for; several of one index where backends claim one identity.
-    pub(crate) fn shares(&self) -> &[ShareReader] {
-        &self.shares
+    /// Where share `index` can be asked for: several places where backends claim one identity.
+    pub(crate) fn of(&self, index: u8) -> impl Iterator<Item = &ShareReader> {
+        self.shares
+            .iter()
+            .filter(move |share| share.index.get() == index)
+    }
+
+    /// Reads `chunks`, which are of one segment, of one share and verifies every record.
+    pub(crate) async fn verify(
+        &self,
+        share: &ShareReader,
+        chunks: Range<u64>,
+    ) -> Result<Vec<ShareFault>, Error> {
+        let segment = self.geometry.segment_of(chunks.start);
+        match share.fetch(&self.geometry, segment, chunks.clone()).await {
+            Ok(part) => self.bad_records(part, chunks).await,
+            Err(reason) => Ok(vec![share.fault(Some(segment), None, reason)]),
+        }
     }
 
     /// Reads `chunks`, which are of one segment, and recomputes their records of the shares in
@@ -221,12 +246,7 @@ impl Reader {
         share
             .fetch(&self.geometry, segment, chunks)
             .await
-            .map_err(|reason| ShareFault {
-                backend: share.label.clone(),
-                segment: Some(segment),
-                chunk: None,
-                reason,
-            })
+            .map_err(|reason| share.fault(Some(segment), None, reason))
     }
 }
 
@@ -264,6 +284,6 @@ fn whole_share(location: &Location, sites: &Sites) -> ShareFault {
     }
 }
 
-fn backend_reason(failure: &BackendError) -> FaultReason {
+pub(crate) fn backend_reason(failure: &BackendError) -> FaultReason {
     FaultReason::Backend(ReasonKind(failure.kind))
 }

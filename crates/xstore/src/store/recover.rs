@@ -130,11 +130,7 @@ impl Store {
     async fn standing(&self, manifest: &Manifest, sites: &Sites) -> Result<Standing, Error> {
         let body = manifest.body();
         let places = self.places_of(body, &sites.known);
-        let wanted = Wanted {
-            tag: body.store_tag,
-            object: body.object_id,
-            maker: body.maker,
-        };
+        let wanted = Wanted::of(body);
         let copies = self.copies(&places, wanted).await;
         let others = copies
             .manifests

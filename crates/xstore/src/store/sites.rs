@@ -34,6 +34,15 @@ pub(crate) struct Sites {
     pub(crate) failures: Vec<BackendError>,
 }
 
+impl Sites {
+    /// The backend of this label that answered and has no identity.
+    pub(crate) fn stranger(&self, label: &str) -> Option<&Attached> {
+        self.strangers
+            .iter()
+            .find(|stranger| stranger.backend.id() == label)
+    }
+}
+
 /// The backend that carries `uid`; of several that say so, the one with the label that goes with it.
 ///
 /// An identity is no secret, so a backend can copy that of another. Readers ask all that claim one;

@@ -2,19 +2,18 @@
 
 use bytes::Bytes;
 
-use crate::backend::{BackendError, ObjectKey, Put};
+use crate::backend::{BackendError, ObjectKey, Put, StorageBackend};
 use crate::error::Error;
-use crate::store::sites::{Site, require_all};
+use crate::store::sites::require_all;
 
 /// Creates an object and reads its end back: an acknowledgement alone proves nothing about what is
 /// stored, and neither does the word that the name is taken.
 pub(crate) async fn put_confirmed(
-    site: &Site,
+    backend: &dyn StorageBackend,
     key: &ObjectKey,
     object: Bytes,
     end_len: usize,
 ) -> Result<(), Error> {
-    let backend = &site.attached.backend;
     let (len, end) = (object.len() as u64, object.slice(object.len() - end_len..));
     let (Put::Created | Put::AlreadyExists) = backend.put_new(key, object).await?;
     let stored = backend
@@ -24,7 +23,7 @@ pub(crate) async fn put_confirmed(
         Ok(())
     } else {
         Err(Error::ShareUpload {
-            backend: site.label().to_owned(),
+            backend: backend.id().to_owned(),
         })
     }
 }

@@ -5,6 +5,7 @@
 )]
 
 mod attack;
+mod check;
 mod crash;
 mod damage;
 mod dishonest;

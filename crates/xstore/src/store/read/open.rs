@@ -1,13 +1,14 @@
 //! The processor's part of a read: verify every record, then combine k of them, in parallel and away
 //! from the async threads.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 use xorida_core::{Recovery, SALT_LEN, ShareIndex, Target, VerifiedShare};
 
 use crate::chunk::{Dealing, OpenedChunk, Recomputed};
-use crate::error::{Error, FaultReason, ShareFault};
+use crate::error::{Error, ShareFault};
 use crate::store::put::panicked;
 use crate::store::read::share::Part;
 use crate::store::read::{Reader, count};
@@ -40,6 +41,31 @@ impl Reader {
                 .collect::<Result<Vec<_>, Error>>()
         };
         tokio::task::spawn_blocking(open).await.map_err(panicked)?
+    }
+}
+
+impl Reader {
+    /// Faults of the records of one share that do not match their tags.
+    pub(super) async fn bad_records(
+        &self,
+        part: Part,
+        chunks: Range<u64>,
+    ) -> Result<Vec<ShareFault>, Error> {
+        let reader = self.clone();
+        let verify = move || {
+            let bad = |chunk: &u64| {
+                let (record, tag) = part.record(&reader.geometry, *chunk);
+                let kind = reader.geometry.kind(*chunk);
+                let verified = reader
+                    .dealing
+                    .verify(*chunk, kind, part.index, record, &tag);
+                verified.is_none()
+            };
+            let bad = chunks.into_par_iter().filter(bad);
+            let fault = |chunk| part.bad_record(&reader.geometry, chunk);
+            bad.map(fault).collect()
+        };
+        tokio::task::spawn_blocking(verify).await.map_err(panicked)
     }
 }
 
@@ -100,12 +126,7 @@ impl Opening<'_> {
                     shares.push(share);
                     salts.push(*salt);
                 }
-                _ => bad.push(ShareFault {
-                    backend: part.label.clone(),
-                    segment: Some(geometry.segment_of(chunk)),
-                    chunk: Some(chunk),
-                    reason: FaultReason::Integrity,
-                }),
+                _ => bad.push(part.bad_record(geometry, chunk)),
             }
             if shares.len() == *threshold {
                 let opened = Ok(self.combine(chunk, &shares, &salts)?);

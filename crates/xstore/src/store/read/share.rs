@@ -6,8 +6,8 @@ use bytes::Bytes;
 use tokio::sync::OnceCell;
 use xorida_core::{ShareIndex, Tag};
 
-use crate::backend::{BackendErrorKind, ObjectKey};
-use crate::error::{FaultReason, ReasonKind};
+use crate::backend::ObjectKey;
+use crate::error::{FaultReason, ShareFault};
 use crate::geometry::Geometry;
 use crate::ids::{Prefix, ShareRoot, StoreTag};
 use crate::names;
@@ -50,6 +50,18 @@ impl Part {
     }
 }
 
+impl Part {
+    /// What is said of a record that does not match its tag.
+    pub(super) fn bad_record(&self, geometry: &Geometry, chunk: u64) -> ShareFault {
+        ShareFault {
+            backend: self.label.clone(),
+            segment: Some(geometry.segment_of(chunk)),
+            chunk: Some(chunk),
+            reason: FaultReason::Integrity,
+        }
+    }
+}
+
 impl ShareReader {
     pub(super) fn new(
         index: ShareIndex,
@@ -67,6 +79,36 @@ impl ShareReader {
             prefix,
             segments: OnceCell::new(),
         }
+    }
+
+    /// A fault of this share.
+    pub(crate) fn fault(
+        &self,
+        segment: Option<u64>,
+        chunk: Option<u64>,
+        reason: FaultReason,
+    ) -> ShareFault {
+        ShareFault {
+            backend: self.label.clone(),
+            segment,
+            chunk,
+            reason,
+        }
+    }
+
+    /// Name of one attempt of a segment.
+    pub(crate) fn segment_key(&self, segment: u64, attempt: u32) -> ObjectKey {
+        names::segment(self.tag, self.prefix, segment, attempt)
+    }
+
+    /// Name of the index.
+    pub(crate) fn index_key(&self) -> ObjectKey {
+        names::index(self.tag, self.prefix)
+    }
+
+    /// Start of all names of this share.
+    pub(crate) fn names(&self) -> String {
+        names::shares(self.tag, self.prefix)
     }
 
     /// Fetches the records of `chunks`, which are of one segment, with their tags.
@@ -102,7 +144,7 @@ impl ShareReader {
         root: ShareRoot,
         chunks: Range<u64>,
     ) -> Result<Part, FaultReason> {
-        let key = names::segment(self.tag, self.prefix, segment, attempt);
+        let key = self.segment_key(segment, attempt);
         let (range, end) = (geometry.records(&chunks), geometry.footer(segment));
         let (records, footer) = if range.end == end.start {
             let both = self.exactly(&key, range.start..end.end).await?;
@@ -136,56 +178,68 @@ impl ShareReader {
         segment: u64,
     ) -> Result<(), FaultReason> {
         let (attempt, root) = self.segment(geometry, segment).await?;
-        let key = names::segment(self.tag, self.prefix, segment, attempt);
+        let key = self.segment_key(segment, attempt);
         let footer = self.exactly(&key, geometry.footer(segment)).await?;
         tags(&footer, segment, &geometry.chunks_of(segment), root).map(|_| ())
     }
 
     /// Attempt and root of a segment. Objects of one segment have no index: the share's root is the
     /// segment's.
-    async fn segment(
+    pub(crate) async fn segment(
         &self,
         geometry: &Geometry,
         segment: u64,
     ) -> Result<(u32, ShareRoot), FaultReason> {
+        match self.known_index(geometry).await? {
+            Some(index) => index.get(segment).ok_or(FaultReason::Integrity),
+            None => Ok((0, self.root)),
+        }
+    }
+
+    /// The index, read once; `None` for an object of one segment.
+    async fn known_index(&self, geometry: &Geometry) -> Result<Option<&Index>, FaultReason> {
         if geometry.segments() == 1 {
-            return Ok((0, self.root));
+            return Ok(None);
         }
         let index = self.segments.get_or_init(|| self.index(geometry)).await;
-        index
-            .as_ref()
-            .map_err(|reason| *reason)?
-            .get(segment)
-            .ok_or(FaultReason::Integrity)
+        index.as_ref().map(Some).map_err(|reason| *reason)
     }
 
     /// The index object, or one rebuilt from the footers; either way the root decides.
     async fn index(&self, geometry: &Geometry) -> Result<Index, FaultReason> {
-        let key = names::index(self.tag, self.prefix);
-        let stored = match self
-            .exactly(&key, 0..Index::encoded_len(geometry.segments()))
-            .await
-        {
-            Ok(bytes) => Index::parse(&bytes).map_err(malformed),
-            Err(reason) => Err(reason),
-        };
-        match stored {
-            Ok(index) if index.root() == self.root => Ok(index),
-            Err(reason @ FaultReason::Backend(ReasonKind(kind)))
-                if kind != BackendErrorKind::NotFound =>
-            {
-                Err(reason)
+        match self.stored_index(geometry).await {
+            Err(reason) if is_lost(reason) || reason == FaultReason::Version => {
+                self.rebuild_index(geometry).await
             }
-            _ => self.rebuild_index(geometry).await,
+            stored => stored,
         }
     }
 
-    async fn rebuild_index(&self, geometry: &Geometry) -> Result<Index, FaultReason> {
+    async fn stored_index(&self, geometry: &Geometry) -> Result<Index, FaultReason> {
+        let key = self.index_key();
+        let range = 0..Index::encoded_len(geometry.segments());
+        let index = Index::parse(&self.exactly(&key, range).await?).map_err(malformed)?;
+        if index.root() == self.root {
+            Ok(index)
+        } else {
+            Err(FaultReason::Integrity)
+        }
+    }
+
+    /// Why the stored index does not count. Objects of one segment have none.
+    pub(crate) async fn bad_index(&self, geometry: &Geometry) -> Option<FaultReason> {
+        if geometry.segments() == 1 {
+            return None;
+        }
+        self.stored_index(geometry).await.err()
+    }
+
+    pub(crate) async fn rebuild_index(&self, geometry: &Geometry) -> Result<Index, FaultReason> {
         let mut index = Index::default();
         for segment in 0..geometry.segments() {
             let highest = self.attempts(segment).await?.pop();
-            let attempt = highest.ok_or(NOT_FOUND)?;
-            let key = names::segment(self.tag, self.prefix, segment, attempt);
+            let attempt = highest.ok_or(FaultReason::NOT_FOUND)?;
+            let key = self.segment_key(segment, attempt);
             let footer = self.exactly(&key, geometry.footer(segment)).await?;
             index.push(attempt, Footer::parse(&footer).map_err(malformed)?.root());
         }
@@ -198,7 +252,7 @@ impl ShareReader {
 
     /// The highest attempts of a segment that are there, in ascending order.
     pub(crate) async fn attempts(&self, segment: u64) -> Result<Vec<u32>, FaultReason> {
-        let prefix = format!("{}{segment}/", names::shares(self.tag, self.prefix));
+        let prefix = format!("{}{segment}/", self.names());
         let mut attempts: Vec<u32> = Vec::new();
         let listed = for_each_page(&*self.site.backend, &prefix, |keys| {
             let found = keys
@@ -211,6 +265,30 @@ impl ShareReader {
         });
         listed.await.map_err(|failure| backend_reason(&failure))?;
         Ok(attempts)
+    }
+
+    /// Objects of this share that are not the ones its index names; no more than a page of them.
+    pub(crate) async fn leftovers(
+        &self,
+        geometry: &Geometry,
+    ) -> Result<Vec<ObjectKey>, FaultReason> {
+        let index = self.known_index(geometry).await?;
+        let named = |segment: u64| match index {
+            Some(index) => index.get(segment).map(|(attempt, _)| attempt),
+            None => (segment == 0).then_some(0),
+        };
+        let prefix = self.names();
+        let mut left = Vec::new();
+        let listed = for_each_page(&*self.site.backend, &prefix, |keys| {
+            let is_left = |key: &ObjectKey| {
+                let attempt = key.as_str().strip_prefix(&prefix).and_then(parse_attempt);
+                attempt.is_some_and(|(segment, attempt)| named(segment) != Some(attempt))
+            };
+            let room = MAX_LEFTOVERS - left.len();
+            left.extend(keys.into_iter().filter(is_left).take(room));
+        });
+        listed.await.map_err(|failure| backend_reason(&failure))?;
+        Ok(left)
     }
 
     /// A range that must end where the object ends: one byte more is asked for, and must not come.
@@ -229,14 +307,21 @@ impl ShareReader {
     }
 }
 
-const NOT_FOUND: FaultReason = FaultReason::Backend(ReasonKind(BackendErrorKind::NotFound));
-
 /// Attempts of one segment that are looked at; there are rarely two.
 const MAX_ATTEMPTS: usize = 8;
 
+/// Leftovers that are looked at in one go; the next check finds more.
+const MAX_LEFTOVERS: usize = 1000;
+
+/// Segment and attempt of a name below a share's prefix; `None` for anything else.
+fn parse_attempt(name: &str) -> Option<(u64, u32)> {
+    let (segment, attempt) = name.split_once('/')?;
+    Some((segment.parse().ok()?, attempt.parse().ok()?))
+}
+
 /// Whether the object is missing or bad, as opposed to out of reach.
 fn is_lost(reason: FaultReason) -> bool {
-    matches!(reason, FaultReason::Integrity) || reason == NOT_FOUND
+    matches!(reason, FaultReason::Integrity) || reason == FaultReason::NOT_FOUND
 }
 
 /// The tags of a whole segment, if its footer is the one that `root` vouches for.

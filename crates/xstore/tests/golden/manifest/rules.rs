@@ -1,6 +1,8 @@
 //! Bodies in the one form there is, whose fields contradict each other or what is allowed.
 
-use super::{INVALID, held, location, seal, second_version, share, three_shares, two_shares, unstored};
+use super::{
+    INVALID, held, location, seal, second_version, share, three_shares, two_shares, unstored,
+};
 use crate::cbor::{Map, array, bytes, uint};
 use crate::corpus::{Case, case};
 
