@@ -210,6 +210,24 @@ impl Error {
         }
     }
 
+    /// Whether one backend failed, so that another can stand in for it.
+    pub(crate) const fn is_of_one_backend(&self) -> bool {
+        matches!(self, Self::Backend(_) | Self::ShareUpload { .. })
+    }
+
+    /// What one backend said, for a list of failures.
+    pub(crate) fn into_backend(self) -> Option<BackendError> {
+        match self {
+            Self::Backend(failure) => Some(failure),
+            Self::ShareUpload { backend } => {
+                let cause = "the stored share is not the one that was sent";
+                let kind = BackendErrorKind::Unavailable;
+                Some(BackendError::with_source(kind, &backend, cause))
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn input(path: &Path, source: std::io::Error) -> Self {
         Self::Input {
             what: path.display().to_string(),

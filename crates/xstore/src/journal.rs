@@ -17,7 +17,7 @@ use crate::cbor_map;
 use crate::error::Error;
 use crate::ids::{BackendUid, ObjectId, Prefix, PutId, StoreTag, hex};
 use crate::keys::file::{self, sync_folder};
-use crate::manifest;
+use crate::manifest::{self, Location, Manifest};
 
 cbor_map! {
     /// What an operation is about to do.
@@ -37,6 +37,45 @@ cbor_map! {
         6 => pub deals: bool,
         /// The caller's word on what to do once the manifest stands, for example a file to write.
         7 => pub note: Option<String>,
+        /// Where the version is that the operation follows; its backends must learn of the new one.
+        8 => pub former: Option<Former>,
+    }
+}
+
+cbor_map! {
+    /// The backends of an earlier version.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Former {
+        /// Shares needed.
+        1 => pub k: u8,
+        /// Shares dealt.
+        2 => pub n: u8,
+        /// Where they are stored.
+        3 => pub places: Vec<Place>,
+    }
+}
+
+impl Former {
+    /// The backends of `manifest`.
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        let body = manifest.body();
+        Self {
+            k: body.k,
+            n: body.n,
+            places: body.stored().map(|(_, at)| Place::of(at)).collect(),
+        }
+    }
+}
+
+impl Place {
+    /// The names of a location.
+    pub(crate) fn of(location: &Location) -> Self {
+        Self {
+            backend: location.backend,
+            label: location.label.clone(),
+            manifest_prefix: location.manifest_prefix,
+            share_prefix: location.share_prefix,
+        }
     }
 }
 
@@ -66,10 +105,32 @@ pub struct Journal {
 pub struct Entry {
     /// What the operation is about to do.
     pub intent: Intent,
-    /// The envelope, once the operation has reached its manifest.
-    pub manifest: Option<Vec<u8>>,
+    /// How far the operation came.
+    pub phase: Phase,
     path: PathBuf,
     _lock: File,
+}
+
+/// How far an operation came, and the envelope of its manifest once there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Nobody can have seen it: it is undone.
+    Intent,
+    /// It goes forward until the manifest is committed.
+    Manifest(Vec<u8>),
+    /// It is committed; what it replaced is still to be removed.
+    Committed(Vec<u8>),
+}
+
+impl Phase {
+    /// The envelope.
+    #[must_use]
+    pub fn manifest(&self) -> Option<&[u8]> {
+        match self {
+            Self::Intent => None,
+            Self::Manifest(envelope) | Self::Committed(envelope) => Some(envelope),
+        }
+    }
 }
 
 /// Counts the operations of this process.
@@ -77,6 +138,7 @@ static BEGUN: AtomicU64 = AtomicU64::new(0);
 
 const INTENT: &str = "intent";
 const MANIFEST: &str = "manifest";
+const COMMITTED: &str = "committed";
 /// An intent is a few hundred bytes for each backend; anything longer is not one of ours.
 const MAX_INTENT_LEN: u64 = 1 << 20;
 
@@ -113,7 +175,7 @@ impl Journal {
         let lock = write().map_err(|error: std::io::Error| Error::output(&path, error))?;
         Ok(Entry {
             intent,
-            manifest: None,
+            phase: Phase::Intent,
             path,
             _lock: lock,
         })
@@ -123,16 +185,17 @@ impl Journal {
     ///
     /// # Errors
     /// [`Error::Locked`] while another operation of this client works on the object, or one that
-    /// stopped has not been recovered; [`Error::Output`] when there is no place for the lock.
+    /// stopped before its manifest was committed has not been recovered; [`Error::Output`] when
+    /// there is no place for the lock.
     pub fn lock(&self, object: ObjectId) -> Result<File, Error> {
         let lock = file::try_lock(&self.folder.join(format!("{object}.lock")))?;
         let lock =
             lock.ok_or_else(|| Error::Locked("another operation works on this object".into()))?;
-        let stopped = self.abandoned()?.into_iter().flatten();
-        if stopped
-            .into_iter()
-            .any(|entry| entry.intent.object_id == object)
-        {
+        // An undone dealing and removals that wait for a backend stand in nobody's way.
+        let contests = |entry: Entry| {
+            entry.intent.object_id == object && matches!(entry.phase, Phase::Manifest(_))
+        };
+        if self.abandoned()?.into_iter().flatten().any(contests) {
             return Err(Error::Locked(
                 "an earlier operation on this object is not ended".into(),
             ));
@@ -197,21 +260,16 @@ impl Entry {
                 path.display()
             ))
         })?;
-        // One that is too long is kept and fails its check: without it, recovery would undo.
-        let manifest = match File::open(path.with_extension(MANIFEST)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            file => {
-                let mut bytes = Vec::new();
-                let file = file.map_err(input)?;
-                file.take(manifest::MAX_LEN as u64 + 1)
-                    .read_to_end(&mut bytes)
-                    .map_err(input)?;
-                Some(bytes)
-            }
+        let phase = match read_envelope(&path.with_extension(MANIFEST))? {
+            Some(envelope) => Phase::Manifest(envelope),
+            None => match read_envelope(&path.with_extension(COMMITTED))? {
+                Some(envelope) => Phase::Committed(envelope),
+                None => Phase::Intent,
+            },
         };
         Ok(Some(Self {
             intent,
-            manifest,
+            phase,
             path: path.to_owned(),
             _lock: file,
         }))
@@ -234,7 +292,23 @@ impl Entry {
             sync_folder(&path)
         };
         write().map_err(|error| Error::output(&path, error))?;
-        self.manifest = Some(envelope.to_vec());
+        self.phase = Phase::Manifest(envelope.to_vec());
+        Ok(())
+    }
+
+    /// Notes durably that the manifest is committed and that only removals are left.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the journal cannot be written.
+    pub fn reach_commit(&mut self) -> Result<(), Error> {
+        let Phase::Manifest(envelope) = &self.phase else {
+            return Ok(());
+        };
+        let path = self.path.with_extension(COMMITTED);
+        fs::rename(self.path.with_extension(MANIFEST), &path)
+            .and_then(|()| sync_folder(&path))
+            .map_err(|error| Error::output(&path, error))?;
+        self.phase = Phase::Committed(envelope.clone());
         Ok(())
     }
 
@@ -251,8 +325,23 @@ impl Entry {
         remove(&self.path)
             .and_then(|()| sync_folder(&self.path))
             .and_then(|()| remove(&self.path.with_extension(MANIFEST)))
+            .and_then(|()| remove(&self.path.with_extension(COMMITTED)))
             .map_err(|error| Error::output(&self.path, error))
     }
+}
+
+/// An envelope, where there is one. One that is too long is kept and fails its check: without it,
+/// recovery would undo.
+fn read_envelope(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(|error| Error::input(path, error))?,
+    };
+    let mut bytes = Vec::new();
+    file.take(manifest::MAX_LEN as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::input(path, error))?;
+    Ok(Some(bytes))
 }
 
 fn new_private_file(path: &Path) -> std::io::Result<File> {
@@ -300,6 +389,7 @@ mod tests {
             places: vec![place],
             deals: true,
             note: Some("out.xgm".into()),
+            former: None,
         }
     }
 
@@ -313,20 +403,29 @@ mod tests {
         drop(entry);
         let found = abandoned(&journal);
         assert_eq!(found.len(), 1);
-        assert_eq!((&found[0].intent, &found[0].manifest), (&intent(), &None));
+        let found = (&found[0].intent, &found[0].phase);
+        assert_eq!(found, (&intent(), &Phase::Intent));
     }
 
     #[test]
     fn the_manifest_phase_is_seen_and_closing_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::new(folder.path());
+        let object = intent().object_id;
         let mut entry = journal.begin(intent()).unwrap();
         entry.reach_manifest(b"envelope").unwrap();
         drop(entry);
+        assert_eq!(journal.lock(object).unwrap_err().code(), "LOCKED");
         let mut found = abandoned(&journal);
-        assert_eq!(found[0].manifest.as_deref(), Some(b"envelope".as_slice()));
+        assert_eq!(found[0].phase, Phase::Manifest(b"envelope".to_vec()));
+        found[0].reach_commit().unwrap();
+        drop(found);
+        drop(journal.lock(object).unwrap());
+        let mut found = abandoned(&journal);
+        assert_eq!(found[0].phase, Phase::Committed(b"envelope".to_vec()));
         found.remove(0).close().unwrap();
         assert!(abandoned(&journal).is_empty());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1, "the lock of the object: {left:?}");
     }
 }

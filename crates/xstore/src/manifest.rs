@@ -283,6 +283,13 @@ impl Body {
         }
     }
 
+    /// Backends that must answer before the newest manifest among them is known to be the newest: of
+    /// those that hold a copy, all but W - 1.
+    #[must_use]
+    pub fn read_quorum(&self) -> usize {
+        (self.stored().count() + 1).saturating_sub(write_quorum(self.k, self.n))
+    }
+
     /// The shares that are stored somewhere, by ascending index, and where.
     pub fn stored(&self) -> impl Iterator<Item = (&ShareEntry, &Location)> {
         self.shares

@@ -39,7 +39,7 @@ pub use delete::DeleteReport;
 pub use find::{Found, Freshness};
 pub use get::{GetOptions, GetReport, Guard, always};
 pub use list::Listed;
-pub use put::{OnCommit, PutOptions, Receipt, nothing_more};
+pub use put::{Happy, OnCommit, PutOptions, Receipt, nothing_more};
 pub use recover::{Recovered, RecoveryReport};
 pub use repair::{RepairOptions, RepairReport, RepairedShare};
 
@@ -130,12 +130,12 @@ impl Store {
     /// How new objects are cut and dealt.
     ///
     /// # Errors
-    /// [`Error::Config`] without a threshold, or when it does not fit the backends.
+    /// [`Error::Config`] without a threshold, or when there are fewer backends than shares.
     pub fn layout(&self) -> Result<Layout, Error> {
         let access = self
             .access
             .ok_or_else(|| Error::Config("a threshold is needed to write".into()))?;
-        if usize::from(access.share_count()) != self.backends.len() {
+        if usize::from(access.share_count()) > self.backends.len() {
             return Err(Error::Config(format!(
                 "{} shares need as many backends, and there are {}",
                 access.share_count(),
@@ -145,21 +145,23 @@ impl Store {
         Layout::try_new(access, self.padding, self.chunk_len)
     }
 
-    /// Refuses a placement in which one party could read alone; draws no random byte.
+    /// Refuses a placement in which one party could read alone; draws no random byte. Of more
+    /// backends than shares, so many must be free of that.
     ///
     /// # Errors
     /// [`Error::ZoneQuorum`] naming every such party; [`Error::Config`] as [`Store::layout`].
     pub fn check_placement(&self) -> Result<(), Error> {
         let access = self.layout()?.access;
-        let held: Vec<(u8, &FailureDomain)> = (0..access.share_count())
-            .zip(self.backends.iter().map(|site| &site.domain))
-            .collect();
-        let findings = placement::check(access.threshold(), &held);
-        if findings.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::ZoneQuorum(findings))
+        let domains: Vec<&FailureDomain> = self.backends.iter().map(|site| &site.domain).collect();
+        let count = usize::from(access.share_count());
+        if placement::choose(access.threshold(), count, &domains).len() == count {
+            return Ok(());
         }
+        let held: Vec<(u8, &FailureDomain)> = (0..).zip(domains).collect();
+        Err(Error::ZoneQuorum(placement::check(
+            access.threshold(),
+            &held,
+        )))
     }
 
     pub(crate) fn verifier(&self) -> Verifier<'_> {
@@ -179,8 +181,8 @@ impl StoreBuilder {
         self
     }
 
-    /// Shares needed to read, and how many are dealt: one for each backend when all are there. A
-    /// store that some of them are missing from reads, and refuses to write.
+    /// Shares needed to read, and how many are dealt. Backends beyond that number are spares; a
+    /// store that some are missing from reads, and refuses to write.
     #[must_use]
     pub fn threshold(mut self, access: AccessStructure) -> Self {
         self.0.access = Some(access);

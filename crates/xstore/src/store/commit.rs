@@ -1,69 +1,113 @@
 //! Making a manifest count: copies on W backends, then one more look for a rival.
+//!
+//! A version on other backends than the one before is committed on W of both sets, so that whoever
+//! still asks the old ones learns of it.
+
+use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 
+use crate::backend::BackendError;
 use crate::error::Error;
-use crate::ids::DeviceId;
+use crate::ids::{BackendUid, DeviceId, Prefix};
+use crate::journal::{Former, Place};
 use crate::manifest::Manifest;
 use crate::names;
-use crate::placement::{read_quorum, write_quorum};
+use crate::placement::write_quorum;
 use crate::store::Store;
 use crate::store::find::Wanted;
 use crate::store::sites::{Site, claimant};
 use crate::store::upload::put_confirmed;
 
+/// Backends of which so many must have a copy that it is found among the rest of them.
+struct Electorate {
+    backends: BTreeSet<BackendUid>,
+    write: usize,
+}
+
+impl Electorate {
+    fn new(former: &Former) -> Self {
+        Self {
+            backends: former.places.iter().map(|place| place.backend).collect(),
+            write: write_quorum(former.k, former.n),
+        }
+    }
+
+    /// Answers without which a committed copy might be overlooked.
+    fn read(&self) -> usize {
+        (self.backends.len() + 1).saturating_sub(self.write)
+    }
+
+    fn count(&self, of: &BTreeSet<BackendUid>) -> usize {
+        self.backends.intersection(of).count()
+    }
+}
+
 impl Store {
-    /// Writes copies of `manifest` to all its backends; committed when W of them stand.
+    /// Writes copies of `manifest` to all its backends and to those of the version it follows;
+    /// committed when W of each stand.
     ///
     /// # Errors
     /// [`Error::InsufficientBackends`] when fewer stand: nothing is taken back, the next run goes
     /// on. [`Error::Conflict`] or [`Error::Fork`] when another manifest of this version stands too:
     /// nothing is removed, and neither is acknowledged.
-    pub(crate) async fn commit(&self, manifest: &Manifest, sites: &[Site]) -> Result<(), Error> {
+    pub(crate) async fn commit(
+        &self,
+        manifest: &Manifest,
+        former: Option<&Former>,
+        sites: &[Site],
+    ) -> Result<(), Error> {
         let body = manifest.body();
-        let bytes = bytes::Bytes::copy_from_slice(manifest.envelope());
-        let copies = body.stored().filter_map(|(_, location)| {
-            let site = claimant(sites, location.backend, &location.label)?;
-            let hash = manifest.hash();
-            let key = names::manifest(body.store_tag, location.manifest_prefix, body.version, hash);
-            let bytes = bytes.clone();
-            Some(async move {
-                put_confirmed(&*site.attached.backend, &key, bytes.clone(), bytes.len()).await
-            })
+        let own = Former::of(manifest);
+        let electorates: Vec<Electorate> = [Some(&own), former]
+            .into_iter()
+            .flatten()
+            .map(Electorate::new)
+            .collect();
+        let mut places: Vec<&Place> = own.places.iter().collect();
+        let former = former.into_iter().flat_map(|former| &former.places);
+        places.extend(former.filter(|place| !electorates[0].backends.contains(&place.backend)));
+        let sited = places.into_iter().filter_map(|place| {
+            let site = claimant(sites, place.backend, &place.label)?;
+            Some((site, place.manifest_prefix))
         });
-        let copies = join_all(copies).await;
-        let available = copies.iter().filter(|copy| copy.is_ok()).count();
-        let needed = write_quorum(body.k, body.n);
-        if available < needed {
-            let failures = copies.into_iter().filter_map(|copy| match copy {
-                Err(Error::Backend(failure)) => Some(failure),
-                _ => None,
-            });
-            let failures = failures.collect();
-            return Err(Error::InsufficientBackends {
-                needed,
-                available,
-                failures,
-            });
-        }
-        self.refuse_rivals(manifest, sites).await
-    }
+        let sited: Vec<(&Site, Prefix)> = sited.collect();
 
-    /// W is more than half: of two writers of one version at least one sees the other here.
-    async fn refuse_rivals(&self, manifest: &Manifest, sites: &[Site]) -> Result<(), Error> {
-        let body = manifest.body();
-        let places = self.places_of(body, sites);
-        let wanted = Wanted::of(body);
-        let copies = self.copies(&places, wanted).await;
-        let needed = read_quorum(body.k, body.n);
-        if copies.answered < needed {
-            let (available, failures) = (copies.answered, copies.failures);
-            return Err(Error::InsufficientBackends {
-                needed,
-                available,
-                failures,
-            });
+        let bytes = bytes::Bytes::copy_from_slice(manifest.envelope());
+        let copies = sited.iter().map(|(site, prefix)| {
+            let key = names::manifest(body.store_tag, *prefix, body.version, manifest.hash());
+            let (bytes, len) = (bytes.clone(), bytes.len());
+            async move {
+                let backend = &*site.attached.backend;
+                (site.uid, put_confirmed(backend, &key, bytes, len).await)
+            }
+        });
+        let (mut stands, mut failures) = (BTreeSet::new(), Vec::new());
+        for (uid, copy) in join_all(copies).await {
+            match copy {
+                Ok(()) => _ = stands.insert(uid),
+                Err(error) => failures.extend(error.into_backend()),
+            }
         }
+        expect(
+            &electorates,
+            |electorate| electorate.write,
+            &stands,
+            failures,
+        )?;
+
+        let places: Vec<(Site, Prefix)> = sited
+            .into_iter()
+            .map(|(site, prefix)| (site.clone(), prefix))
+            .collect();
+        let copies = self.copies(&places, Wanted::of(body)).await;
+        expect(
+            &electorates,
+            Electorate::read,
+            &copies.answered,
+            copies.failures,
+        )?;
+        // W is more than half: of two writers of one version at least one sees the other here.
         let rival = copies
             .manifests
             .iter()
@@ -71,6 +115,27 @@ impl Store {
         rival.map_or(Ok(()), |rival| {
             Err(rivalry(body.version, body.device, rival))
         })
+    }
+}
+
+/// Refuses unless `there` has the quorum of every electorate.
+fn expect(
+    electorates: &[Electorate],
+    quorum: impl Fn(&Electorate) -> usize,
+    there: &BTreeSet<BackendUid>,
+    failures: Vec<BackendError>,
+) -> Result<(), Error> {
+    let short = electorates
+        .iter()
+        .map(|electorate| (quorum(electorate), electorate.count(there)))
+        .find(|(needed, available)| available < needed);
+    match short {
+        None => Ok(()),
+        Some((needed, available)) => Err(Error::InsufficientBackends {
+            needed,
+            available,
+            failures,
+        }),
     }
 }
 

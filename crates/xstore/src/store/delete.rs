@@ -61,8 +61,11 @@ impl Store {
         if let Some(entry) = &mut entry {
             entry.reach_manifest(deletion.envelope())?;
         }
-        self.commit(&deletion, &sites).await?;
+        self.commit(&deletion, None, &sites).await?;
         self.remember(&deletion, None)?;
+        if let Some(entry) = &mut entry {
+            entry.reach_commit()?;
+        }
         let pending = self.finish(&deletion, entry).await?;
         Ok(DeleteReport {
             manifest: deletion,
@@ -72,12 +75,7 @@ impl Store {
 }
 
 fn intent(body: &Body) -> Intent {
-    let places = body.stored().map(|(_, at)| Place {
-        backend: at.backend,
-        label: at.label.clone(),
-        manifest_prefix: at.manifest_prefix,
-        share_prefix: at.share_prefix,
-    });
+    let places = body.stored().map(|(_, at)| Place::of(at));
     Intent {
         object_id: body.object_id,
         put_id: body.put_id,
@@ -86,5 +84,6 @@ fn intent(body: &Body) -> Intent {
         places: places.collect(),
         deals: false,
         note: None,
+        former: None,
     }
 }

@@ -1,11 +1,14 @@
 //! Removing what no manifest needs any more.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use futures_util::future::join_all;
 
 use crate::error::Error;
 use crate::ids::{BackendUid, Prefix, StoreTag};
 use crate::journal::{Entry, Place};
-use crate::manifest::{Manifest, STATE_DELETED};
+use crate::keys::OwnerKeys;
+use crate::manifest::{Body, Manifest, STATE_DELETED, SupersededLocation};
 use crate::names;
 use crate::store::Store;
 use crate::store::listing::delete_all;
@@ -41,7 +44,7 @@ impl Store {
         manifest: &Manifest,
         entry: Option<Entry>,
     ) -> Result<Vec<String>, Error> {
-        let given_up = given_up(manifest);
+        let given_up = given_up(manifest, entry.as_ref(), self.keys.as_deref());
         let pending = if given_up.is_empty() {
             Vec::new()
         } else {
@@ -56,27 +59,54 @@ impl Store {
     }
 }
 
-fn given_up(manifest: &Manifest) -> Vec<Remains> {
+/// What a manifest gives up: its own dealing when it says that the object is deleted, and all that
+/// it supersedes.
+fn given_up(manifest: &Manifest, entry: Option<&Entry>, keys: Option<&OwnerKeys>) -> Vec<Remains> {
     let body = manifest.body();
-    let label = |backend: BackendUid| {
-        let stored = body.stored().find(|(_, at)| at.backend == backend);
-        stored.map_or_else(|| backend.to_string(), |(_, at)| at.label.clone())
+    let former = entry.and_then(|entry| entry.intent.former.as_ref());
+    let former = former.into_iter().flat_map(|former| &former.places);
+    let labels: BTreeMap<BackendUid, &str> = former
+        .map(|place| (place.backend, place.label.as_str()))
+        .chain(body.stored().map(|(_, at)| (at.backend, at.label.as_str())))
+        .collect();
+    let label = |backend: BackendUid| match labels.get(&backend) {
+        Some(label) => (*label).to_owned(),
+        None => backend.to_string(),
     };
-    let own = body.stored().filter(|_| body.state == STATE_DELETED);
-    let own = own.map(|(_, at)| (at.backend, at.share_prefix));
+    let stored = body.stored().map(|(_, at)| SupersededLocation {
+        backend: at.backend,
+        share_prefix: at.share_prefix,
+    });
+    let former = keys.into_iter().flat_map(|keys| former_holders(body, keys));
+    let own = stored.chain(former).filter(|_| body.state == STATE_DELETED);
     let superseded = body
         .superseded
         .iter()
         .flatten()
-        .flat_map(|dealing| &dealing.locations);
-    let superseded = superseded.map(|location| (location.backend, location.share_prefix));
+        .flat_map(|dealing| dealing.locations.iter().cloned());
     own.chain(superseded)
-        .map(|(backend, share_prefix)| Remains {
-            backend,
-            label: label(backend),
-            share_prefix,
+        .map(|location| Remains {
+            backend: location.backend,
+            label: label(location.backend),
+            share_prefix: location.share_prefix,
         })
         .collect()
+}
+
+/// Backends that were sent a share of the dealing and are not named for it any more: they failed, or
+/// it moved away. What reached them is still there.
+pub(crate) fn former_holders(
+    body: &Body,
+    keys: &OwnerKeys,
+) -> impl Iterator<Item = SupersededLocation> {
+    let stored: BTreeSet<BackendUid> = body.stored().map(|(_, at)| at.backend).collect();
+    let held: BTreeSet<BackendUid> = body.held.iter().map(|held| held.backend).collect();
+    let former: Vec<BackendUid> = held.difference(&stored).copied().collect();
+    let (object, put) = (body.object_id, body.put_id);
+    former.into_iter().map(move |backend| SupersededLocation {
+        backend,
+        share_prefix: keys.share_prefix(object, put, backend),
+    })
 }
 
 async fn erase(tag: StoreTag, remains: Vec<Remains>, sites: &[Site]) -> Vec<String> {

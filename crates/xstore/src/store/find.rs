@@ -1,18 +1,20 @@
 //! Which manifest counts: the highest version with valid authenticators among enough answers.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::join_all;
 
 use crate::backend::{BackendError, BackendErrorKind};
 use crate::catalogue::{Mark, check_mark};
 use crate::error::Error;
-use crate::ids::{MakerKey, ManifestHash, ObjectId, Prefix, StoreTag};
-use crate::manifest::{self, Body, Manifest, STATE_DELETED};
+use crate::ids::{BackendUid, MakerKey, ManifestHash, ObjectId, Prefix, StoreTag};
+use crate::manifest::{self, Body, Location, Manifest, STATE_DELETED};
 use crate::names;
-use crate::placement::read_quorum;
-use crate::store::Store;
+use crate::placement::write_quorum;
 use crate::store::commit::rivalry;
 use crate::store::listing::for_each_page;
 use crate::store::sites::{Site, Sites};
+use crate::store::{Attached, Store};
 
 /// A backend may show any number of forged names; no more than this many are looked at.
 const MAX_CANDIDATES: usize = 16;
@@ -50,6 +52,29 @@ pub(crate) struct Wanted {
     pub(crate) maker: MakerKey,
 }
 
+impl Copies {
+    /// What is known before any manifest was asked for.
+    fn of(sites: &Sites) -> Self {
+        let label = |stranger: &Attached| stranger.backend.id().to_owned();
+        let failure = |failure: &BackendError| BackendError::new(failure.kind, &failure.backend);
+        Self {
+            strangers: sites.strangers.iter().map(label).collect(),
+            failures: sites.failures.iter().map(failure).collect(),
+            ..Self::default()
+        }
+    }
+
+    fn add(&mut self, more: Self) {
+        for manifest in more.manifests {
+            if !self.manifests.contains(&manifest) {
+                self.manifests.push(manifest);
+            }
+        }
+        self.answered.extend(more.answered);
+        self.failures.extend(more.failures);
+    }
+}
+
 impl Wanted {
     /// Other versions of the object that `body` describes.
     pub(crate) const fn of(body: &Body) -> Self {
@@ -62,11 +87,14 @@ impl Wanted {
 }
 
 /// What backends hold of one object.
+#[derive(Default)]
 pub(crate) struct Copies {
     /// Distinct valid manifests, the highest version of each backend.
     pub(crate) manifests: Vec<Manifest>,
     /// Backends that answered, whatever they hold.
-    pub(crate) answered: usize,
+    pub(crate) answered: BTreeSet<BackendUid>,
+    /// Labels of backends that answered that they have no identity, and so no manifest.
+    pub(crate) strangers: Vec<String>,
     pub(crate) failures: Vec<BackendError>,
 }
 
@@ -81,14 +109,34 @@ impl Store {
     pub async fn find_file(&self, envelope: &[u8]) -> Result<Found, Error> {
         let file = Manifest::open(envelope, &self.verifier())?;
         let body = file.body().clone();
-        let sites = self.sites(body.store_tag).await;
-        let places = self.places_of(&body, &sites.known);
-        let wanted = Wanted::of(&body);
-        let mut copies = self.copies(&places, wanted).await;
+        let mut copies = self.follow(&file).await;
         copies.manifests.push(file);
-        let found = self.choose(copies, read_quorum(body.k, body.n))?;
+        let found = self.choose(copies)?;
         let found = found.ok_or_else(|| Error::ObjectNotFound(body.object_id.to_string()))?;
         live(found, &body.object_id.to_string())
+    }
+
+    /// What the backends hold that `from` names, and then those that the newest found there names,
+    /// until there is none that was not asked: an object may have moved since `from` was written.
+    pub(crate) async fn follow(&self, from: &Manifest) -> Copies {
+        let sites = self.sites(from.body().store_tag).await;
+        let mut copies = Copies::of(&sites);
+        let mut newest = from.body().clone();
+        loop {
+            let mut places = self.places_of(&newest, &sites.known);
+            places.retain(|(site, _)| !copies.answered.contains(&site.uid));
+            if places.is_empty() {
+                return copies;
+            }
+            let more = self.copies(&places, Wanted::of(&newest)).await;
+            copies.add(more);
+            let later = copies.manifests.iter().map(Manifest::body);
+            let later = later.filter(|body| body.version > newest.version);
+            match later.max_by_key(|body| body.version) {
+                Some(later) => newest = later.clone(),
+                None => return copies,
+            }
+        }
     }
 
     /// The newest manifest of a named object of this owner.
@@ -108,35 +156,30 @@ impl Store {
     pub(crate) async fn find_id(&self, object: ObjectId) -> Result<Option<Found>, Error> {
         let keys = self.keys()?;
         let tag = keys.store_tag();
-        let Sites {
-            known,
-            strangers,
-            failures,
-        } = self.sites(tag).await;
-        let places: Vec<(Site, Prefix)> = known
-            .into_iter()
-            .map(|site| (site.clone(), keys.manifest_prefix(object, site.uid)))
-            .collect();
+        let sites = self.sites(tag).await;
+        let place = |site: &Site| (site.clone(), keys.manifest_prefix(object, site.uid));
+        let places: Vec<(Site, Prefix)> = sites.known.iter().map(place).collect();
         let wanted = Wanted {
             tag,
             object,
             maker: keys.maker(),
         };
-        let mut copies = self.copies(&places, wanted).await;
-        copies.answered += strangers.len();
-        copies.failures.extend(failures);
+        let mut copies = Copies::of(&sites);
+        copies.add(self.copies(&places, wanted).await);
+        let answered = copies.answered.len() + copies.strangers.len();
+        // Wherever among all backends W copies lie, one of them would have answered.
         let needed = self.access.map_or(self.backends.len(), |access| {
-            read_quorum(access.threshold(), access.share_count())
+            let quorum = write_quorum(access.threshold(), access.share_count());
+            (self.backends.len() + 1).saturating_sub(quorum)
         });
-        if copies.manifests.is_empty() && copies.answered < needed {
-            let (available, failures) = (copies.answered, copies.failures);
+        if copies.manifests.is_empty() && answered < needed {
             return Err(Error::InsufficientBackends {
                 needed,
-                available,
-                failures,
+                available: answered,
+                failures: copies.failures,
             });
         }
-        let found = self.choose(copies, needed)?;
+        let found = self.choose(copies)?;
         if found.is_none()
             && let Some(mark) = self.catalogue.mark(keys.maker(), object)?
         {
@@ -183,15 +226,11 @@ impl Store {
         let reads = places
             .iter()
             .map(|(site, prefix)| self.copy_at(site, *prefix, wanted));
-        let mut copies = Copies {
-            manifests: Vec::new(),
-            answered: 0,
-            failures: Vec::new(),
-        };
-        for read in join_all(reads).await {
+        let mut copies = Copies::default();
+        for ((site, _), read) in places.iter().zip(join_all(reads).await) {
             match read {
                 Ok(found) => {
-                    copies.answered += 1;
+                    copies.answered.insert(site.uid);
                     for manifest in found {
                         if !copies.manifests.contains(&manifest) {
                             copies.manifests.push(manifest);
@@ -262,7 +301,7 @@ impl Store {
     }
 
     /// The highest version, checked against rivals and against what this client has seen.
-    fn choose(&self, copies: Copies, needed: usize) -> Result<Option<Found>, Error> {
+    fn choose(&self, copies: Copies) -> Result<Option<Found>, Error> {
         let highest = copies
             .manifests
             .iter()
@@ -270,16 +309,16 @@ impl Store {
             .max();
         let mut newest = copies
             .manifests
-            .into_iter()
+            .iter()
             .filter(|copy| Some(copy.body().version) == highest);
-        let Some(manifest) = newest.next() else {
+        let Some(manifest) = newest.next().cloned() else {
             return Ok(None);
         };
         if let Some(rival) = newest.find(|rival| rival.hash() != manifest.hash()) {
             return Err(rivalry(
                 manifest.body().version,
                 manifest.body().device,
-                &rival,
+                rival,
             ));
         }
         let first_sight = match self.remember(&manifest, None) {
@@ -287,13 +326,16 @@ impl Store {
             Err(Error::Output { .. }) => self.check_seen(&manifest)?,
             remembered => remembered?,
         };
-        let freshness = if copies.answered >= needed {
+        let body = manifest.body();
+        let there = |at: &Location| {
+            copies.answered.contains(&at.backend) || copies.strangers.contains(&at.label)
+        };
+        let answered = body.stored().filter(|(_, at)| there(at)).count();
+        let needed = body.read_quorum();
+        let freshness = if answered >= needed {
             Freshness::Proven
         } else {
-            Freshness::Unproven {
-                answered: copies.answered,
-                needed,
-            }
+            Freshness::Unproven { answered, needed }
         };
         Ok(Some(Found {
             manifest,

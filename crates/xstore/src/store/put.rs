@@ -1,44 +1,41 @@
-//! put: deal a stream over all backends.
+//! put: deal a stream over n backends.
 //!
 //! Order of effects, and what a crash after each leaves:
 //! 1. the intent, on disk: nothing else yet;
-//! 2. segments, each created once, read back and compared: the next run removes them;
+//! 2. segments, each created once, read back and compared: the next run removes them. A backend that
+//!    fails is replaced by a spare, which is given what it lacks at the end, recomputed from others;
 //! 3. index objects, likewise;
 //! 4. the manifest, in the journal: from here on the next run finishes the put;
 //! 5. copies of the manifest at the backends; with W of them the put is committed;
-//! 6. the caller's own last step (`on_commit`), then the shares of what this put replaces are
-//!    removed and the journal entry is closed: the put is acknowledged.
+//! 6. the caller's own last step (`on_commit`); the journal notes that it is done;
+//! 7. the shares of what this put replaces are removed and the journal entry is closed.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::future::join_all;
-use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncRead;
-use tokio::task::JoinHandle;
 
-use crate::buffers::{Pool, SecretPool};
+use crate::backend::BackendError;
 use crate::chunk::Dealing;
-use crate::entropy::{SegmentRandomness, draw};
+use crate::entropy::draw;
 use crate::error::Error;
 use crate::geometry::Geometry;
-use crate::ids::{BackendUid, ObjectId, PutId, StoreTag};
-use crate::journal::{Entry, Intent, Place};
+use crate::ids::{ObjectId, PutId, StoreTag};
+use crate::journal::{Entry, Former, Intent, Place};
 use crate::manifest::Manifest;
-use crate::names;
-use crate::progress::{Observer, Stage, Status};
+use crate::progress::{Observer, Stage};
 use crate::segment::Index;
 use crate::store::Store;
-use crate::store::deal::{DealtSegment, SegmentDealer};
 use crate::store::sites::Site;
-use crate::store::source::ChunkSource;
-use crate::store::upload::{all_stored, put_confirmed};
 
 mod body;
 mod progress;
+mod slots;
+mod transfer;
+
+pub use slots::Happy;
 
 use progress::PutProgress;
+use slots::{Holder, Slots};
 
 /// The caller's last step before a put is acknowledged; see [`Store::put`].
 pub type OnCommit<'a> = &'a mut (dyn FnMut(&Manifest) -> Result<(), Error> + Send);
@@ -61,6 +58,8 @@ pub struct PutOptions {
     pub extension: Option<Vec<u8>>,
     /// Seconds after which the object is no longer read.
     pub ttl_s: Option<u64>,
+    /// How many shares must be stored.
+    pub happy: Happy,
     /// Length of the source in bytes where it is known, for progress only.
     pub len_hint: Option<u64>,
     /// What recovery tells the next run if this one stops between commit and acknowledgement.
@@ -78,22 +77,38 @@ pub struct Receipt {
     pub len_bytes: u64,
     /// Bytes stored at all backends together.
     pub stored_bytes: u64,
+    /// Backends that failed, and what they said; a spare has stepped in, or a share is missing.
+    pub failures: Vec<BackendError>,
     /// Backends at which replaced shares are still to be removed, by the next run.
     pub pending: Vec<String>,
+}
+
+impl Receipt {
+    /// Shares that no backend took: the object is stored, and a repair is needed.
+    #[must_use]
+    pub fn missing_shares(&self) -> u8 {
+        let body = self.manifest.body();
+        let stored = u8::try_from(body.stored().count()).unwrap_or(u8::MAX);
+        body.n.saturating_sub(stored)
+    }
+
+    /// Backends whose loss the object survives as it is stored now.
+    #[must_use]
+    pub fn losses_survived(&self) -> u8 {
+        let body = self.manifest.body();
+        (body.n - body.k).saturating_sub(self.missing_shares())
+    }
 }
 
 /// One put under way.
 struct Putting<'a> {
     store: &'a Store,
     tag: StoreTag,
-    sites: Arc<[Site]>,
     dealing: Dealing,
-    places: Vec<Place>,
+    slots: Slots,
+    replaced: Option<Manifest>,
     progress: Arc<PutProgress>,
 }
-
-/// One segment on its way to all backends.
-type Upload = JoinHandle<Result<(), Error>>;
 
 /// What the segments left behind for the manifest.
 struct Dealt {
@@ -103,7 +118,7 @@ struct Dealt {
 }
 
 impl Store {
-    /// Deals `source` over all backends and acknowledges when the manifest is committed.
+    /// Deals `source` over n backends and acknowledges when the manifest is committed.
     ///
     /// `on_commit` runs once the manifest is committed and before the put is acknowledged, for
     /// example to write the manifest to a file; [`nothing_more`] does nothing.
@@ -111,11 +126,11 @@ impl Store {
     /// # Errors
     /// Before anything is written: [`Error::KeyMissing`], [`Error::Config`], [`Error::ZoneQuorum`],
     /// [`Error::Locked`], [`Error::Rollback`], [`Error::InsufficientBackends`].
-    /// [`Error::Backend`] or [`Error::InsufficientBackends`] when not all backends take their share,
-    /// [`Error::ShareUpload`] when one stores something else, [`Error::Input`] when the source
-    /// fails, [`Error::Random`] when the random source does, [`Error::Conflict`] when another client
-    /// was faster. After any of these the put is invisible and its traces are removed, now or by
-    /// the next run.
+    /// [`Error::InsufficientBackends`] when fewer backends take their share than [`Happy`] asks for,
+    /// [`Error::Backend`] or [`Error::ShareUpload`] when that is due to one that refuses, is full or
+    /// stores something else, [`Error::Input`] when the source fails, [`Error::Random`] when the
+    /// random source does, [`Error::Conflict`] when another client was faster. After any of these the
+    /// put is invisible and its traces are removed, now or by the next run.
     ///
     /// Once the manifest phase is reached, an error (of `on_commit`, of too few backends, of a rival)
     /// means that the put is not acknowledged, and that the next run completes it.
@@ -128,7 +143,7 @@ impl Store {
         let keys = self.keys()?;
         let layout = self.layout()?;
         self.check_placement()?;
-        let sites: Arc<[Site]> = self.sites_for_writing(keys.store_tag()).await?.into();
+        let sites = self.sites_for_writing(keys.store_tag()).await?;
         let named = options.name.as_ref().map(|name| keys.named_object(name));
         // Held until the end: two operations of one client never race for a version.
         let _lock = named.map(|object_id| self.lock(object_id)).transpose()?;
@@ -136,31 +151,27 @@ impl Store {
             Some(object_id) => (object_id, self.find_to_follow(object_id).await?),
             None => (ObjectId(draw(&*self.entropy)?), None),
         };
-        if let Some(replaced) = &replaced {
-            same_backends(replaced, &sites)?;
-        }
         let dealing = Dealing {
             layout,
             object_id,
             put_id: PutId(draw(&*self.entropy)?),
         };
-        let places = self.places(&sites, &dealing)?;
-        let progress = Arc::new(PutProgress::new(&sites, &options, layout));
-        let putting = Putting {
+        let mut putting = Putting {
             store: self,
             tag: keys.store_tag(),
-            sites,
             dealing,
-            places,
-            progress,
+            slots: Slots::choose(layout.access, options.happy, self.holders(sites, &dealing)?)?,
+            replaced,
+            progress: Arc::new(PutProgress::new(&options, layout)),
         };
 
         let mut entry = self.begin(putting.intent(options.note.clone()))?;
         putting.progress.stage(Stage::Journal);
         let sealed = async {
-            let sealed = putting.deal(source, &options, replaced.as_ref()).await?;
+            let sealed = putting.deal(source, &options).await?;
             if named.is_some() {
-                self.refuse_overtaken(object_id, replaced.as_ref()).await?;
+                self.refuse_overtaken(object_id, putting.replaced.as_ref())
+                    .await?;
             }
             Ok(sealed)
         };
@@ -176,32 +187,47 @@ impl Store {
         }
         // From here on nothing is taken back: a reader may see the first copy.
         putting.progress.stage(Stage::Manifest);
-        if let Err(error) = self.commit(&manifest, &putting.sites).await {
-            putting.progress.fail();
+        let sites = self.sites(putting.tag).await.known;
+        let former = putting.replaced.as_ref().map(Former::of);
+        if let Err(error) = self.commit(&manifest, former.as_ref(), &sites).await {
+            putting.progress.fail(&putting.slots);
             return Err(error);
         }
         putting.progress.stage(Stage::Committed);
         on_commit(&manifest)?;
         self.remember(&manifest, options.name.as_deref())?;
+        if let Some(entry) = &mut entry {
+            entry.reach_commit()?;
+        }
         let pending = self.finish(&manifest, entry).await?;
-        let stored_bytes = putting.progress.done();
+        let stored_bytes = putting.progress.done(&putting.slots);
+        let failures = putting.slots.failures.into_iter();
         Ok(Receipt {
             manifest,
             len_bytes,
             stored_bytes,
+            failures: failures.filter_map(Error::into_backend).collect(),
             pending,
         })
     }
 
-    fn places(&self, sites: &[Site], dealing: &Dealing) -> Result<Vec<Place>, Error> {
+    /// Backends with the names that a dealing has there.
+    fn holders(
+        &self,
+        sites: Vec<Result<Site, BackendError>>,
+        dealing: &Dealing,
+    ) -> Result<Vec<Result<Holder, BackendError>>, Error> {
         let keys = self.keys()?;
-        let place = |site: &Site| Place {
-            backend: site.uid,
-            label: site.label().to_owned(),
-            manifest_prefix: keys.manifest_prefix(dealing.object_id, site.uid),
-            share_prefix: keys.share_prefix(dealing.object_id, dealing.put_id, site.uid),
+        let holder = |site: Site| Holder {
+            place: Place {
+                backend: site.uid,
+                label: site.label().to_owned(),
+                manifest_prefix: keys.manifest_prefix(dealing.object_id, site.uid),
+                share_prefix: keys.share_prefix(dealing.object_id, dealing.put_id, site.uid),
+            },
+            site,
         };
-        Ok(sites.iter().map(place).collect())
+        Ok(sites.into_iter().map(|site| site.map(holder)).collect())
     }
 
     /// Another client may have followed the same version while this one dealt; nothing of this put is
@@ -244,169 +270,42 @@ impl Putting<'_> {
             put_id: self.dealing.put_id,
             store_tag: self.tag,
             k: self.dealing.layout.access.threshold(),
-            places: self.places.clone(),
+            places: self.slots.places(),
             deals: true,
             note,
+            former: self.replaced.as_ref().map(Former::of),
         }
     }
 
     /// Everything up to the manifest, which nobody can have seen yet.
     async fn deal(
-        &self,
+        &mut self,
         source: &mut (dyn AsyncRead + Unpin + Send),
         options: &PutOptions,
-        replaced: Option<&Manifest>,
     ) -> Result<(Manifest, u64), Error> {
         let dealt = self.put_segments(source).await?;
-        self.put_indices(&dealt).await?;
+        self.complete(options, &dealt).await?;
         self.progress.stage(Stage::Segments);
-        let manifest = Manifest::seal(self.body(options, &dealt, replaced)?, self.store.keys()?)?;
+        let manifest = Manifest::seal(self.body(options, &dealt)?, self.store.keys()?)?;
         Ok((manifest, dealt.len_bytes))
     }
 
     /// Removes what was written; what cannot be removed now is left to the next run.
     async fn give_up(&self, entry: Option<Entry>) {
-        self.progress.fail();
-        let left = self
-            .store
-            .erase_places(self.tag, &self.places, &self.sites)
-            .await;
+        self.progress.fail(&self.slots);
+        let sites = self.store.sites(self.tag).await.known;
+        let places = self.slots.sent_places();
+        let left = self.store.erase_places(self.tag, &places, &sites).await;
         if let (Some(entry), true) = (entry, left.is_empty()) {
             let _ = entry.close();
         }
     }
-
-    /// Reads, deals and uploads; one segment travels while the next is read and dealt.
-    async fn put_segments(
-        &self,
-        source: &mut (dyn AsyncRead + Unpin + Send),
-    ) -> Result<Dealt, Error> {
-        let secrets = SecretPool::default();
-        let mut source = ChunkSource::new(source, self.dealing.layout, secrets.clone());
-        let mut travelling = None;
-        let dealt = self.deal_all(&mut source, secrets, &mut travelling).await;
-        // Whatever happened, nothing travels any more when this returns: what failed is erased next.
-        let arrived = arrived(travelling).await;
-        let indices = dealt?;
-        arrived?;
-        let geometry = source
-            .geometry()
-            .ok_or(Error::ManifestInvalid("the source did not end"))?;
-        Ok(Dealt {
-            indices,
-            geometry,
-            len_bytes: source.len_bytes(),
-        })
-    }
-
-    async fn deal_all(
-        &self,
-        source: &mut ChunkSource<'_>,
-        secrets: SecretPool,
-        travelling: &mut Option<Upload>,
-    ) -> Result<Vec<Index>, Error> {
-        let objects = Pool::default();
-        let mut payload = Sha256::new();
-        let mut indices = vec![Index::default(); self.sites.len()];
-        let mut segment = 0;
-        while let Some(batch) = source.next().await? {
-            let mut dealer = SegmentDealer {
-                dealing: self.dealing,
-                segment,
-                len_bytes: source.len_bytes(),
-                randomness: SegmentRandomness::draw(&*self.store.entropy)?,
-                objects: objects.clone(),
-                secrets: secrets.clone(),
-                payload,
-            };
-            let deal = move || dealer.deal(batch).map(|dealt| (dealt, dealer.payload));
-            let dealt;
-            (dealt, payload) = tokio::task::spawn_blocking(deal)
-                .await
-                .map_err(panicked)??;
-            for (index, root) in indices.iter_mut().zip(&dealt.roots) {
-                index.push(0, *root);
-            }
-            arrived(travelling.take()).await?;
-            *travelling = Some(self.upload(segment, dealt, objects.clone()));
-            segment += 1;
-        }
-        Ok(indices)
-    }
-
-    /// Starts the upload of one segment to all backends; its buffers go back to `pool`.
-    fn upload(&self, segment: u64, dealt: DealtSegment, pool: Pool) -> Upload {
-        let (sites, places) = (Arc::clone(&self.sites), self.places.clone());
-        let (progress, tag) = (Arc::clone(&self.progress), self.tag);
-        tokio::spawn(async move {
-            let parts = sites.iter().zip(&places).zip(&dealt.objects).enumerate();
-            let uploads = parts.map(|(share, ((site, place), object))| {
-                let key = names::segment(tag, place.share_prefix, segment, 0);
-                let progress = &progress;
-                async move {
-                    progress.report(share, Status::Uploading, 0);
-                    put_confirmed(
-                        &*site.attached.backend,
-                        &key,
-                        object.clone(),
-                        dealt.footer_len,
-                    )
-                    .await?;
-                    progress.report(share, Status::Uploading, object.len() as u64);
-                    Ok(())
-                }
-            });
-            let results = join_all(uploads).await;
-            dealt
-                .objects
-                .into_iter()
-                .for_each(|object| pool.give(object.into()));
-            all_stored(results)
-        })
-    }
-
-    /// Objects of one segment need no index: their footer gives the root.
-    async fn put_indices(&self, dealt: &Dealt) -> Result<(), Error> {
-        if dealt.geometry.segments() == 1 {
-            return Ok(());
-        }
-        let uploads = self.sites.iter().zip(&self.places).zip(&dealt.indices).map(
-            |((site, place), index)| {
-                let key = names::index(self.tag, place.share_prefix);
-                let bytes = Bytes::from(index.encode());
-                async move {
-                    let len = bytes.len();
-                    put_confirmed(&*site.attached.backend, &key, bytes, len).await
-                }
-            },
-        );
-        all_stored(join_all(uploads).await)
-    }
-}
-
-/// A version on other backends would have to be committed on the old ones too, or a reader of the old
-/// ones would take the old version for the newest.
-fn same_backends(replaced: &Manifest, sites: &[Site]) -> Result<(), Error> {
-    let old: BTreeSet<BackendUid> = replaced.body().stored().map(|(_, at)| at.backend).collect();
-    if old == sites.iter().map(|site| site.uid).collect() {
-        return Ok(());
-    }
-    Err(Error::Config(
-        "this name is in use on other backends: delete it there first".into(),
-    ))
 }
 
 /// The version that follows `manifest`.
 pub(crate) fn next_version(manifest: &Manifest) -> Result<u64, Error> {
     let next = manifest.body().version.checked_add(1);
     next.ok_or(Error::ManifestInvalid("its version is the last there is"))
-}
-
-async fn arrived(upload: Option<Upload>) -> Result<(), Error> {
-    match upload {
-        Some(upload) => upload.await.map_err(panicked)?,
-        None => Ok(()),
-    }
 }
 
 /// A task that panicked has a bug; the panic goes on where somebody sees it.

@@ -7,7 +7,7 @@
 
 use crate::backend::{BackendError, BackendErrorKind};
 use crate::error::Error;
-use crate::journal::{Entry, Intent};
+use crate::journal::{Entry, Intent, Phase};
 use crate::manifest::Manifest;
 use crate::names;
 use crate::store::Store;
@@ -68,24 +68,28 @@ impl Store {
 
     async fn recover_one(
         &self,
-        entry: Entry,
+        mut entry: Entry,
         on_finished: &mut impl FnMut(&Manifest, Option<&str>) -> Result<(), Error>,
     ) -> Result<Recovered, Error> {
         let sites = self.sites(entry.intent.store_tag).await;
-        let Some(envelope) = &entry.manifest else {
+        let Some(envelope) = entry.phase.manifest() else {
             return self.undo(entry, &sites).await;
         };
         let manifest = Manifest::open(envelope, &self.verifier())?;
-        match self.standing(&manifest, &sites).await? {
-            Standing::Free => {
-                self.commit(&manifest, &sites.known).await?;
-                self.remember(&manifest, None)?;
-            }
-            Standing::Followed => {}
-            Standing::Overtaken => return self.undo(entry, &sites).await,
-        }
         let note = entry.intent.note.clone();
-        on_finished(&manifest, note.as_deref())?;
+        if !matches!(entry.phase, Phase::Committed(_)) {
+            match self.standing(&manifest, &sites).await? {
+                Standing::Free => {
+                    let former = entry.intent.former.as_ref();
+                    self.commit(&manifest, former, &sites.known).await?;
+                    self.remember(&manifest, None)?;
+                }
+                Standing::Followed => {}
+                Standing::Overtaken => return self.undo(entry, &sites).await,
+            }
+            on_finished(&manifest, note.as_deref())?;
+            entry.reach_commit()?;
+        }
         let places = entry.intent.places.len();
         let waiting = self.finish(&manifest, Some(entry)).await?;
         if !waiting.is_empty() {
@@ -160,7 +164,7 @@ impl Store {
                 Standing::Followed
             });
         }
-        if answered < body.shares.len() {
+        if answered < body.stored().count() {
             let missing = sites.failures.iter().map(|failure| failure.backend.clone());
             return Err(waits_for(&missing.collect::<Vec<_>>(), body.shares.len()));
         }

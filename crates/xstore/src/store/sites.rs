@@ -71,34 +71,34 @@ impl Store {
         sites
     }
 
-    /// All backends with their identities, drawn where there was none yet.
+    /// All backends, in order, with their identities, drawn where there was none yet; and what those
+    /// said that did not answer.
     ///
     /// # Errors
-    /// What the one failing backend said, or [`Error::InsufficientBackends`] for several; and
-    /// [`Error::Config`] when two labels lead to one backend.
-    pub(crate) async fn sites_for_writing(&self, tag: StoreTag) -> Result<Vec<Site>, Error> {
-        let mut sites = Vec::with_capacity(self.backends.len());
-        let mut failures = Vec::new();
+    /// [`Error::Config`] when two labels lead to one backend, [`Error::Random`] when no identity can
+    /// be drawn.
+    pub(crate) async fn sites_for_writing(
+        &self,
+        tag: StoreTag,
+    ) -> Result<Vec<Result<Site, BackendError>>, Error> {
         let answers = join_all(self.backends.iter().map(|site| self.ensure_uid(site, tag))).await;
+        let mut sites: Vec<Result<Site, BackendError>> = Vec::with_capacity(answers.len());
         for (attached, answer) in self.backends.iter().zip(answers) {
-            match answer {
-                Ok(uid) => sites.push(Site {
-                    uid,
-                    attached: attached.clone(),
-                }),
-                Err(Error::Backend(failure)) => failures.push(failure),
+            let attached = attached.clone();
+            let site = match answer {
+                Ok(uid) => Ok(Site { uid, attached }),
+                Err(Error::Backend(failure)) => Err(failure),
                 Err(other) => return Err(other),
-            }
-        }
-        require_all(self.backends.len(), failures)?;
-        for (i, site) in sites.iter().enumerate() {
-            if let Some(other) = sites[..i].iter().find(|other| other.uid == site.uid) {
+            };
+            let same = |other: &&Site| site.as_ref().is_ok_and(|site| site.uid == other.uid);
+            if let Some(other) = sites.iter().flatten().find(same) {
                 return Err(Error::Config(format!(
                     "{} and {} are one and the same place",
                     other.label(),
-                    site.label()
+                    site.as_ref().map_or("?", Site::label)
                 )));
             }
+            sites.push(site);
         }
         Ok(sites)
     }
@@ -117,19 +117,6 @@ impl Store {
             let cause = "it acknowledged its identity and does not have it";
             BackendError::with_source(BackendErrorKind::Unavailable, site.backend.id(), cause)
         })?)
-    }
-}
-
-/// No failure is no error; one is its own; several are listed together.
-pub(crate) fn require_all(asked: usize, mut failures: Vec<BackendError>) -> Result<(), Error> {
-    match failures.len() {
-        0 => Ok(()),
-        1 => Err(Error::Backend(failures.remove(0))),
-        failed => Err(Error::InsufficientBackends {
-            needed: asked,
-            available: asked - failed,
-            failures,
-        }),
     }
 }
 

@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::backend::{BackendError, ObjectKey, Put, StorageBackend};
+use crate::backend::{BackendErrorKind, ObjectKey, Put, StorageBackend};
 use crate::error::Error;
-use crate::store::sites::require_all;
 
 /// Creates an object and reads its end back: an acknowledgement alone proves nothing about what is
 /// stored, and neither does the word that the name is taken.
@@ -16,28 +15,12 @@ pub(crate) async fn put_confirmed(
 ) -> Result<(), Error> {
     let (len, end) = (object.len() as u64, object.slice(object.len() - end_len..));
     let (Put::Created | Put::AlreadyExists) = backend.put_new(key, object).await?;
-    let stored = backend
-        .get_range(key, len - end_len as u64..len + 1)
-        .await?;
-    if stored == end {
-        Ok(())
-    } else {
-        Err(Error::ShareUpload {
+    let stored = backend.get_range(key, len - end_len as u64..len + 1).await;
+    match stored {
+        Ok(stored) if stored == end => Ok(()),
+        Err(failure) if failure.kind != BackendErrorKind::NotFound => Err(failure.into()),
+        Ok(_) | Err(_) => Err(Error::ShareUpload {
             backend: backend.id().to_owned(),
-        })
+        }),
     }
-}
-
-/// Success of all, or what is most worth telling of the failures.
-pub(crate) fn all_stored(results: Vec<Result<(), Error>>) -> Result<(), Error> {
-    let asked = results.len();
-    let mut failures: Vec<BackendError> = Vec::new();
-    for result in results {
-        match result {
-            Ok(()) => {}
-            Err(Error::Backend(failure)) => failures.push(failure),
-            Err(other) => return Err(other),
-        }
-    }
-    require_all(asked, failures)
 }

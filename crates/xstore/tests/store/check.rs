@@ -321,13 +321,10 @@ async fn a_deleted_or_expired_object_is_not_repaired() {
     assert_eq!(error.unwrap_err().code(), "MANIFEST_EXPIRED");
 }
 
+type Site = Arc<FaultyBackend<MemoryBackend>>;
+
 /// Shows copies of a manifest at all backends as soon as something is written.
-struct Meddler(
-    Vec<(
-        Arc<FaultyBackend<MemoryBackend>>,
-        BTreeMap<ObjectKey, Bytes>,
-    )>,
-);
+struct Meddler(Vec<(Site, BTreeMap<ObjectKey, Bytes>)>);
 
 impl Observer for Meddler {
     fn progress(&self, event: &ProgressEvent) {

@@ -119,17 +119,11 @@ async fn shares_that_could_not_be_removed_are_removed_later_even_after_another_p
     assert_eq!(receipt.pending, ["site-2"]);
     drop(receipt);
     world.plans[2].set([]);
-    let mut options = PutOptions::default();
-    options.name = Some("genome".into());
-    let locked = world.try_put(b"third", options).await.unwrap_err();
-    assert_eq!(
-        locked.code(),
-        "LOCKED",
-        "an earlier operation on it has not ended"
-    );
+    // A removal that waits for a backend stands in nobody's way, and the next version repeats it.
+    world.put_named("genome", b"third").await;
+    assert_eq!(world.share_names().len(), 3);
     let report = world.store().recover(|_, _| Ok(())).await.unwrap();
     assert!(report.postponed.is_empty(), "{:?}", report.postponed);
-    world.put_named("genome", b"third").await;
     assert_eq!(
         world.share_names().len(),
         3,

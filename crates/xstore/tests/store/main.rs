@@ -13,5 +13,6 @@ mod hostile;
 mod races;
 mod repair;
 mod roundtrip;
+mod spares;
 mod versions;
 mod world;

@@ -206,7 +206,7 @@ async fn an_identity_that_was_acknowledged_and_lost_is_noticed_before_anything_i
         .try_put(b"genome", PutOptions::default())
         .await
         .unwrap_err();
-    assert_eq!(error.code(), "BACKEND_UNAVAILABLE");
+    assert_eq!(error.code(), "INSUFFICIENT_BACKENDS");
     assert!(world.share_names().is_empty());
 }
 

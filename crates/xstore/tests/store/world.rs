@@ -11,10 +11,10 @@ use xstore::journal::Journal;
 use xstore::keys::{OwnerKeys, RootKey};
 use xstore::memory::MemoryBackend;
 use xstore::placement::FailureDomain;
-use xstore::testing::{FaultyBackend, Plan};
+use xstore::testing::{Fault, FaultyBackend, Plan};
 use xstore::{
-    AccessStructure, Error, GetOptions, GetReport, Manifest, ObjectKey, Padding, PutOptions,
-    Receipt, StorageBackend, Store, nothing_more,
+    AccessStructure, BackendErrorKind, Error, GetOptions, GetReport, Manifest, ObjectKey, Padding,
+    PutOptions, Receipt, StorageBackend, Store, nothing_more,
 };
 
 /// Least chunk there is, so that small objects have several.
@@ -35,7 +35,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(k: u8, n: u8) -> Self {
-        let plans: Vec<Plan> = (0..n).map(|_| Plan::new([])).collect();
+        Self::with_spares(k, n, 0)
+    }
+
+    /// A world with so many backends more than shares.
+    pub(crate) fn with_spares(k: u8, n: u8, spares: u8) -> Self {
+        let plans: Vec<Plan> = (0..n + spares).map(|_| Plan::new([])).collect();
         let backend = |(i, plan): (usize, &Plan)| {
             let memory = MemoryBackend::new(format!("site-{i}"));
             Arc::new(FaultyBackend::new(memory, plan.clone()))
@@ -102,6 +107,19 @@ impl World {
         self.store()
             .put(&mut payload, options, &mut nothing_more)
             .await
+    }
+
+    /// From now on a backend does not answer.
+    pub(crate) fn fail(&self, at: usize) {
+        self.plans[at].set([Fault::FailCalls {
+            calls: 0..u64::MAX,
+            kind: BackendErrorKind::Unavailable,
+        }]);
+    }
+
+    /// All backends answer again.
+    pub(crate) fn heal(&self) {
+        self.plans.iter().for_each(|plan| plan.set([]));
     }
 
     /// Every object at one backend, as it is stored.

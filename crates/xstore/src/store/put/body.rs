@@ -4,41 +4,36 @@ use xorida_core::{Mode, Suffix};
 
 use crate::cbor::Blob;
 use crate::error::Error;
-use crate::journal::Place;
+use crate::keys::OwnerKeys;
 use crate::manifest::{
     Body, Held, Location, Manifest, STATE_LIVE, ShareEntry, Superseded, SupersededLocation,
 };
 use crate::placement::{self, FailureDomain};
+use crate::store::erase::former_holders;
+use crate::store::put::slots::Holder;
 use crate::store::put::{Dealt, PutOptions, Putting, next_version};
-use crate::store::sites::Site;
 
 /// Replaced dealings that a manifest carries on, so that it stays small.
 const MAX_SUPERSEDED: usize = 4;
 
 impl Putting<'_> {
-    pub(super) fn body(
-        &self,
-        options: &PutOptions,
-        dealt: &Dealt,
-        replaced: Option<&Manifest>,
-    ) -> Result<Body, Error> {
+    pub(super) fn body(&self, options: &PutOptions, dealt: &Dealt) -> Result<Body, Error> {
         let keys = self.store.keys()?;
         let layout = self.dealing.layout;
         let now = self.store.clock.now_unix_s();
-        let domains: Vec<(u8, &FailureDomain)> = (0..layout.access.share_count())
-            .zip(self.sites.iter().map(|site| &site.attached.domain))
+        let sent = self.slots.sent.iter();
+        let domains: Vec<(u8, &FailureDomain)> = sent
+            .clone()
+            .map(|(index, holder)| (*index, &holder.site.attached.domain))
             .collect();
         let trial = placement::is_trial(layout.access.threshold(), &domains);
-        let parts = (0..)
-            .zip(&*self.sites)
-            .zip(&self.places)
-            .zip(&dealt.indices);
-        let shares = parts.map(|(((index, site), place), share)| ShareEntry {
-            index,
+        let parts = self.slots.slots.iter().zip(&dealt.indices);
+        let shares = parts.map(|(slot, share)| ShareEntry {
+            index: slot.index,
             root: share.root(),
-            location: Some(location(site, place)),
+            location: slot.holder.as_ref().map(location),
         });
-        let held = (0..).zip(&*self.sites);
+        let replaced = self.replaced.as_ref();
         Ok(Body {
             object_id: self.dealing.object_id,
             put_id: self.dealing.put_id,
@@ -59,24 +54,25 @@ impl Putting<'_> {
             padded_len: dealt.geometry.padded_len(),
             chunks: dealt.geometry.chunks(),
             shares: shares.collect(),
-            held: held
-                .map(|(index, site)| Held {
-                    index,
-                    backend: site.uid,
+            held: sent
+                .map(|(index, holder)| Held {
+                    index: *index,
+                    backend: holder.site.uid,
                     since_unix_s: now,
                 })
                 .collect(),
             revocation: 0,
             created_unix_s: now,
             expires_unix_s: options.ttl_s.map(|ttl| now.saturating_add(ttl)),
-            superseded: replaced.map(superseded),
+            superseded: replaced.map(|replaced| superseded(replaced, keys)),
             extension: options.extension.clone().map(Blob),
             trial: trial.then_some(true),
         })
     }
 }
 
-fn location(site: &Site, place: &Place) -> Location {
+fn location(holder: &Holder) -> Location {
+    let Holder { site, place } = holder;
     let domain = site.attached.domain.clone();
     Location {
         backend: site.uid,
@@ -92,12 +88,13 @@ fn location(site: &Site, place: &Place) -> Location {
 
 /// What a replaced manifest leaves to delete: its own dealing, and those that it had replaced
 /// itself, because nobody can say that all of them are gone. The oldest are dropped first.
-fn superseded(replaced: &Manifest) -> Vec<Superseded> {
+fn superseded(replaced: &Manifest, keys: &OwnerKeys) -> Vec<Superseded> {
     let body = replaced.body();
-    let locations = body.stored().map(|(_, at)| SupersededLocation {
+    let stored = body.stored().map(|(_, at)| SupersededLocation {
         backend: at.backend,
         share_prefix: at.share_prefix,
     });
+    let locations = stored.chain(former_holders(body, keys));
     let own = Superseded {
         put_id: body.put_id,
         locations: locations.collect(),

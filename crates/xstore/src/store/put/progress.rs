@@ -7,19 +7,18 @@ use std::time::Instant;
 use crate::geometry::{Geometry, Layout};
 use crate::progress::{Observer, ProgressEvent, Silent, Stage, Status};
 use crate::store::put::PutOptions;
-use crate::store::sites::Site;
+use crate::store::put::slots::Slots;
 
 /// Counts bytes for each share and tells the observer.
 pub(super) struct PutProgress {
     observer: Arc<dyn Observer>,
-    labels: Vec<String>,
     bytes: Vec<AtomicU64>,
     total_bytes: Option<u64>,
     started: Instant,
 }
 
 impl PutProgress {
-    pub(super) fn new(sites: &[Site], options: &PutOptions, layout: Layout) -> Self {
+    pub(super) fn new(options: &PutOptions, layout: Layout) -> Self {
         let total = |len: u64| {
             let geometry = Geometry::try_new(layout, layout.padded_len(len).ok()?).ok()?;
             Some(
@@ -30,8 +29,7 @@ impl PutProgress {
         };
         Self {
             observer: options.observer.clone().unwrap_or_else(|| Arc::new(Silent)),
-            labels: sites.iter().map(|site| site.label().to_owned()).collect(),
-            bytes: sites.iter().map(|_| 0.into()).collect(),
+            bytes: (0..layout.access.share_count()).map(|_| 0.into()).collect(),
             total_bytes: options.len_hint.and_then(total),
             started: Instant::now(),
         }
@@ -41,29 +39,38 @@ impl PutProgress {
         self.observer.stage(stage);
     }
 
-    pub(super) fn report(&self, share: usize, status: Status, moved: u64) {
+    /// Tells that `moved` more bytes of a share are at the backend `label`.
+    pub(super) fn report(&self, share: usize, label: &str, status: Status, moved: u64) {
         let bytes_transferred = self.bytes[share].fetch_add(moved, Ordering::Relaxed) + moved;
         self.observer.progress(&ProgressEvent {
-            backend_id: self.labels[share].clone(),
+            backend_id: label.to_owned(),
             share_index: u8::try_from(share).unwrap_or(u8::MAX),
-            total_shares: u8::try_from(self.labels.len()).unwrap_or(u8::MAX),
+            total_shares: u8::try_from(self.bytes.len()).unwrap_or(u8::MAX),
             status,
             bytes_transferred,
-            total_bytes: self.total_bytes,
+            // Another backend that steps in is sent again what the first one had.
+            total_bytes: self.total_bytes.map(|total| total.max(bytes_transferred)),
             duration: self.started.elapsed(),
         });
     }
 
-    /// Ends every share well; bytes stored at all backends together.
-    pub(super) fn done(&self) -> u64 {
-        (0..self.labels.len()).for_each(|share| self.report(share, Status::Complete, 0));
+    /// Ends every share, well where it is stored; bytes sent in all.
+    pub(super) fn done(&self, slots: &Slots) -> u64 {
+        for (share, slot) in slots.slots.iter().enumerate() {
+            let status = match slot.holder {
+                Some(_) => Status::Complete,
+                None => Status::Failed,
+            };
+            self.report(share, slots.label(share), status, 0);
+        }
         self.bytes
             .iter()
             .map(|bytes| bytes.load(Ordering::Relaxed))
             .sum()
     }
 
-    pub(super) fn fail(&self) {
-        (0..self.labels.len()).for_each(|share| self.report(share, Status::Failed, 0));
+    pub(super) fn fail(&self, slots: &Slots) {
+        (0..self.bytes.len())
+            .for_each(|share| self.report(share, slots.label(share), Status::Failed, 0));
     }
 }
