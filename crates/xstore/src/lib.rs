@@ -49,8 +49,9 @@ pub use home::Home;
 pub use manifest::Manifest;
 pub use store::{
     CheckOptions, CheckReport, CheckedShare, DeleteReport, Effects, Found, Freshness, GetOptions,
-    GetReport, Guard, Happy, Health, Listed, Metadata, MetadataFault, OnCommit, PutOptions,
-    Receipt, Recovered, RecoveryReport, RepairOptions, RepairReport, RepairedShare, Store,
-    StoreBuilder, Subset, UnknownMakers, nothing_more,
+    GetReport, Guard, Happy, Health, Listed, Metadata, MetadataFault, MigrateOptions,
+    MigrateReport, OnCommit, PutOptions, Receipt, Recovered, RecoveryReport, RepairOptions,
+    RepairReport, RepairedShare, ShareSource, Store, StoreBuilder, Subset, UnknownMakers,
+    nothing_more,
 };
 pub use xorida_core::{AccessStructure, Padding};

@@ -15,6 +15,7 @@ use crate::geometry::{Geometry, Layout};
 use crate::ids::{
     BackendUid, DeviceId, MakerKey, ManifestHash, ObjectId, Prefix, PutId, ShareRoot, StoreTag,
 };
+use crate::journal::Place;
 use crate::keys::trust::TrustedMakers;
 use crate::keys::{OwnerKeys, verify_signature};
 use crate::placement::{FailureDomain, write_quorum};
@@ -170,6 +171,20 @@ cbor_map! {
 }
 
 impl Location {
+    /// A place with the labels of who can reach it.
+    pub(crate) fn new(place: &Place, domain: FailureDomain) -> Self {
+        Self {
+            backend: place.backend,
+            label: place.label.clone(),
+            manifest_prefix: place.manifest_prefix,
+            share_prefix: place.share_prefix,
+            zone: domain.zone,
+            operator: domain.operator,
+            credential: domain.credential,
+            host: domain.host,
+        }
+    }
+
     /// The four labels of placement.
     #[must_use]
     pub fn failure_domain(&self) -> FailureDomain {

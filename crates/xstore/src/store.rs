@@ -26,9 +26,11 @@ mod find;
 mod get;
 mod list;
 mod listing;
+mod migrate;
 mod put;
 mod read;
 mod recover;
+mod relocate;
 mod repair;
 mod sites;
 pub(crate) mod source;
@@ -39,8 +41,10 @@ pub use delete::DeleteReport;
 pub use find::{Found, Freshness};
 pub use get::{GetOptions, GetReport, Guard, always};
 pub use list::Listed;
+pub use migrate::{MigrateOptions, MigrateReport};
 pub use put::{Happy, OnCommit, PutOptions, Receipt, nothing_more};
 pub use recover::{Recovered, RecoveryReport};
+pub use relocate::ShareSource;
 pub use repair::{RepairOptions, RepairReport, RepairedShare};
 
 /// Manifests of makers that nobody pinned.

@@ -34,18 +34,7 @@ impl Store {
     pub async fn delete(&self, manifest: &Manifest) -> Result<DeleteReport, Error> {
         let keys = self.keys()?;
         let old = manifest.body();
-        if old.maker != keys.maker() {
-            return Err(Error::KeyMismatch(
-                "this object belongs to another owner".into(),
-            ));
-        }
-        let _lock = self.lock(old.object_id)?;
-        let newest = self.find_to_follow(old.object_id).await?;
-        if newest.map(|newest| newest.hash()) != Some(manifest.hash()) {
-            return Err(Error::Conflict(
-                "another client changed this object meanwhile".into(),
-            ));
-        }
+        let _lock = self.lock_newest(manifest).await?;
         let body = Body {
             version: next_version(manifest)?,
             previous: Some(manifest.hash()),

@@ -59,8 +59,8 @@ impl Store {
     }
 }
 
-/// What a manifest gives up: its own dealing when it says that the object is deleted, and all that
-/// it supersedes.
+/// What a manifest gives up: its own dealing when it says that the object is deleted, what reached
+/// backends that are not named for a share any more, and all that it supersedes.
 fn given_up(manifest: &Manifest, entry: Option<&Entry>, keys: Option<&OwnerKeys>) -> Vec<Remains> {
     let body = manifest.body();
     let former = entry.and_then(|entry| entry.intent.former.as_ref());
@@ -78,7 +78,7 @@ fn given_up(manifest: &Manifest, entry: Option<&Entry>, keys: Option<&OwnerKeys>
         share_prefix: at.share_prefix,
     });
     let former = keys.into_iter().flat_map(|keys| former_holders(body, keys));
-    let own = stored.chain(former).filter(|_| body.state == STATE_DELETED);
+    let own = stored.filter(|_| body.state == STATE_DELETED).chain(former);
     let superseded = body
         .superseded
         .iter()

@@ -164,7 +164,7 @@ impl Reader {
     ) -> Result<Vec<ShareFault>, Error> {
         let segment = self.geometry.segment_of(chunks.start);
         match share.fetch(&self.geometry, segment, chunks.clone()).await {
-            Ok(part) => self.bad_records(part, chunks).await,
+            Ok(part) => Ok(self.verified(part, chunks).await?.err().unwrap_or_default()),
             Err(reason) => Ok(vec![share.fault(Some(segment), None, reason)]),
         }
     }

@@ -19,7 +19,9 @@ use crate::error::{Error, FaultReason, ShareFault, Shortage};
 use crate::manifest::{Manifest, STATE_LIVE};
 use crate::names;
 use crate::progress::{Observer, ProgressEvent, Status};
-use crate::store::check::{CheckOptions, CheckReport, Metadata, MetadataFault, Subset};
+use crate::store::check::{
+    CheckOptions, CheckReport, CheckedShare, Metadata, MetadataFault, Subset,
+};
 use crate::store::find::Wanted;
 use crate::store::get::Guard;
 use crate::store::listing::delete_all;
@@ -60,6 +62,10 @@ pub struct RepairReport {
     pub shares: Vec<RepairedShare>,
     /// Small objects that were written again.
     pub metadata: Vec<MetadataFault>,
+    /// Shares that no backend had taken, and the backend each has now.
+    pub placed: Vec<(u8, String)>,
+    /// The next version of the manifest, when a share was placed.
+    pub manifest: Option<Manifest>,
     /// Faults that remain, because their backend cannot be reached or there is none.
     pub remaining: Vec<ShareFault>,
 }
@@ -77,7 +83,8 @@ pub struct RepairedShare {
 
 impl Store {
     /// Recomputes what is lost or bad at backends that can be reached. The manifest does not change,
-    /// and neither does any byte that a put had stored.
+    /// and neither does any byte that a put had stored; but a share that no backend had taken is
+    /// given one that may have it, if there is any, and the next version of the manifest says so.
     ///
     /// # Errors
     /// [`Error::ManifestExpired`], [`Error::ObjectNotFound`] for a deleted object,
@@ -123,14 +130,30 @@ impl Store {
         // A leftover may be the good copy of a record that nobody has verified.
         let verified = options.data == Some(Subset::All);
         let certain = |fault: &&MetadataFault| verified || fault.what != Metadata::Leftover;
-        let report = RepairReport {
+        let metadata = within_reach.filter(certain).cloned().collect();
+        let moves = self.vacancies(manifest, &sites).await?;
+        let placed: Vec<(u8, String)> = moves
+            .iter()
+            .map(|to| (to.index, to.to.label().to_owned()))
+            .collect();
+        let mut report = RepairReport {
             shares,
-            metadata: within_reach.filter(certain).cloned().collect(),
-            remaining: remaining(&found),
+            metadata,
+            remaining: remaining(&found, &placed),
+            placed,
+            manifest: None,
             found,
         };
-        if options.effects == Effects::Apply {
-            repairing.apply(&report, &reader, sites).await?;
+        if options.effects == Effects::Preview {
+            return Ok(report);
+        }
+        repairing.apply(&report, &reader, sites).await?;
+        if !moves.is_empty() {
+            self.refuse_not_newest(manifest).await?;
+            let sites = self.sites(body.store_tag).await;
+            let observer = options.observer.as_deref();
+            let (next, _) = self.relocate(manifest, &moves, &sites, observer).await?;
+            report.manifest = Some(next);
         }
         Ok(report)
     }
@@ -181,8 +204,14 @@ fn damaged(reader: &Reader, found: &CheckReport) -> Vec<RepairedShare> {
     repaired.collect()
 }
 
-fn remaining(found: &CheckReport) -> Vec<ShareFault> {
-    let whole = found.faults().filter(|fault| fault.segment.is_none());
+fn remaining(found: &CheckReport, placed: &[(u8, String)]) -> Vec<ShareFault> {
+    let placed = |share: &&CheckedShare| !placed.iter().any(|(index, _)| *index == share.index);
+    let faults = found
+        .shares
+        .iter()
+        .filter(placed)
+        .flat_map(|share| &share.faults);
+    let whole = faults.filter(|fault| fault.segment.is_none());
     whole.cloned().collect()
 }
 

@@ -103,7 +103,11 @@ impl Store {
         Ok(sites)
     }
 
-    async fn ensure_uid(&self, site: &Attached, tag: StoreTag) -> Result<BackendUid, Error> {
+    pub(crate) async fn ensure_uid(
+        &self,
+        site: &Attached,
+        tag: StoreTag,
+    ) -> Result<BackendUid, Error> {
         if let Some(uid) = read_uid(site, tag).await? {
             return Ok(uid);
         }

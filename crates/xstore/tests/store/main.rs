@@ -10,6 +10,7 @@ mod crash;
 mod damage;
 mod dishonest;
 mod hostile;
+mod migrate;
 mod races;
 mod repair;
 mod roundtrip;

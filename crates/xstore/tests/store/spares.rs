@@ -6,8 +6,8 @@ use std::sync::Arc;
 use xstore::placement::FailureDomain;
 use xstore::testing::Fault;
 use xstore::{
-    BackendErrorKind, CheckOptions, Error, Freshness, Happy, Health, Manifest, PutOptions, Receipt,
-    StorageBackend, Store, Subset,
+    BackendErrorKind, CheckOptions, Effects, Error, Freshness, Happy, Health, Manifest, PutOptions,
+    Receipt, RepairOptions, RepairReport, StorageBackend, Store, Subset,
 };
 
 use crate::world::{CHUNK, World, get, payload, subsets};
@@ -174,20 +174,54 @@ async fn a_spare_that_fails_in_turn_is_replaced_or_done_without() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_put_short_of_a_share_is_repaired_in_its_place_only() {
+async fn a_share_that_nobody_took_is_placed_by_a_repair() {
+    let data = payload(300 * CHUNK, 4);
     let world = World::new(2, 3);
     world.fail(2);
     let receipt = world
-        .try_put(b"degraded", options(Happy::Degraded))
+        .try_put(&data, options(Happy::Degraded))
         .await
         .unwrap();
-    world.heal();
     assert_eq!(
         (receipt.missing_shares(), receipt.losses_survived()),
         (1, 0)
     );
     assert_eq!(receipt.failures[0].backend, "site-2");
-    assert_eq!(health(&world, &receipt.manifest).await, Health::Degraded);
+    let first = receipt.manifest;
+    // It is still down: nothing can be done, and that is said.
+    let report = repair(&world, &first, Effects::Apply).await;
+    assert!(report.placed.is_empty() && report.manifest.is_none());
+    assert_eq!(report.remaining[0].reason.code(), "SHARE_NOT_FOUND");
+    world.heal();
+    assert_eq!(health(&world, &first).await, Health::Degraded);
+    let preview = repair(&world, &first, Effects::Preview).await;
+    assert_eq!(preview.placed, [(2, "site-2".to_owned())]);
+    assert!(
+        world
+            .objects(2)
+            .keys()
+            .all(|key| !key.as_str().contains("/s/"))
+    );
+    let report = repair(&world, &first, Effects::Apply).await;
+    assert_eq!(
+        (&report.placed, report.remaining.len()),
+        (&preview.placed, 0)
+    );
+    let second = report.manifest.unwrap();
+    assert_eq!(second.body().version, first.body().version + 1);
+    assert_eq!(second.body().put_id, first.body().put_id);
+    assert_eq!(health(&world, &second).await, Health::Whole);
+    restores(&world, &[1, 2], &second, &data).await;
+    // The first manifest still reads, and whoever has it finds the second.
+    restores(&world, &[0, 1], &first, &data).await;
+    let found = world.store().find_file(first.envelope()).await.unwrap();
+    assert_eq!(found.manifest.hash(), second.hash());
+}
+
+async fn repair(world: &World, manifest: &Manifest, effects: Effects) -> RepairReport {
+    let mut options = RepairOptions::default();
+    options.effects = effects;
+    world.store().repair(manifest, &options).await.unwrap()
 }
 
 /// A spare in the zone of another holder would make two of its shares: it may not step in.

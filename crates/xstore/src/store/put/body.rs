@@ -10,7 +10,6 @@ use crate::manifest::{
 };
 use crate::placement::{self, FailureDomain};
 use crate::store::erase::former_holders;
-use crate::store::put::slots::Holder;
 use crate::store::put::{Dealt, PutOptions, Putting, next_version};
 
 /// Replaced dealings that a manifest carries on, so that it stays small.
@@ -31,7 +30,10 @@ impl Putting<'_> {
         let shares = parts.map(|(slot, share)| ShareEntry {
             index: slot.index,
             root: share.root(),
-            location: slot.holder.as_ref().map(location),
+            location: slot
+                .holder
+                .as_ref()
+                .map(|holder| Location::new(&holder.place, holder.site.attached.domain.clone())),
         });
         let replaced = self.replaced.as_ref();
         Ok(Body {
@@ -68,21 +70,6 @@ impl Putting<'_> {
             extension: options.extension.clone().map(Blob),
             trial: trial.then_some(true),
         })
-    }
-}
-
-fn location(holder: &Holder) -> Location {
-    let Holder { site, place } = holder;
-    let domain = site.attached.domain.clone();
-    Location {
-        backend: site.uid,
-        label: site.label().to_owned(),
-        manifest_prefix: place.manifest_prefix,
-        share_prefix: place.share_prefix,
-        zone: domain.zone,
-        operator: domain.operator,
-        credential: domain.credential,
-        host: domain.host,
     }
 }
 

@@ -45,12 +45,12 @@ impl Reader {
 }
 
 impl Reader {
-    /// Faults of the records of one share that do not match their tags.
-    pub(super) async fn bad_records(
+    /// The same part once all its records match their tags, or the faults of those that do not.
+    pub(super) async fn verified(
         &self,
         part: Part,
         chunks: Range<u64>,
-    ) -> Result<Vec<ShareFault>, Error> {
+    ) -> Result<Result<Part, Vec<ShareFault>>, Error> {
         let reader = self.clone();
         let verify = move || {
             let bad = |chunk: &u64| {
@@ -63,7 +63,12 @@ impl Reader {
             };
             let bad = chunks.into_par_iter().filter(bad);
             let fault = |chunk| part.bad_record(&reader.geometry, chunk);
-            bad.map(fault).collect()
+            let faults: Vec<ShareFault> = bad.map(fault).collect();
+            if faults.is_empty() {
+                Ok(part)
+            } else {
+                Err(faults)
+            }
         };
         tokio::task::spawn_blocking(verify).await.map_err(panicked)
     }

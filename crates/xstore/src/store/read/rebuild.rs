@@ -58,4 +58,23 @@ impl Reader {
         };
         Ok(lost.iter().enumerate().map(object).collect())
     }
+
+    /// The object of `segment` as its holder has it, every record verified against its tag.
+    ///
+    /// # Errors
+    /// [`Error::InsufficientShares`] naming what is bad or out of reach.
+    pub(crate) async fn copy(&self, index: ShareIndex, segment: u64) -> Result<Rebuilt, Error> {
+        let chunks = self.geometry.chunks_of(segment);
+        let mut faults: BTreeSet<ShareFault> = self.missing_of(index.get()).cloned().collect();
+        for share in self.of(index.get()) {
+            match share.fetch(&self.geometry, segment, chunks.clone()).await {
+                Ok(part) => match self.verified(part, chunks.clone()).await? {
+                    Ok(part) => return Ok(part.into_object(index, segment)),
+                    Err(bad) => faults.extend(bad),
+                },
+                Err(reason) => _ = faults.insert(share.fault(Some(segment), None, reason)),
+            }
+        }
+        Err(self.shortage(chunks.map(|chunk| (chunk, 0)).collect(), faults))
+    }
 }

@@ -4,17 +4,17 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use tokio::sync::OnceCell;
-use xorida_core::{ShareIndex, Tag};
+use xorida_core::{ShareIndex, TAG_LEN, Tag};
 
 use crate::backend::ObjectKey;
 use crate::error::{FaultReason, ShareFault};
 use crate::geometry::Geometry;
 use crate::ids::{Prefix, ShareRoot, StoreTag};
 use crate::names;
-use crate::segment::{Footer, Index, Malformed};
+use crate::segment::{FOOTER_HEADER_LEN, Footer, Index, Malformed, segment_root};
 use crate::store::Attached;
 use crate::store::listing::for_each_page;
-use crate::store::read::backend_reason;
+use crate::store::read::{Rebuilt, backend_reason};
 
 /// One share of a dealing, at the backend that holds it.
 pub(crate) struct ShareReader {
@@ -51,6 +51,20 @@ impl Part {
 }
 
 impl Part {
+    /// The segment's object, of a part that has all its chunks.
+    pub(super) fn into_object(self, index: ShareIndex, segment: u64) -> Rebuilt {
+        let footer_len = FOOTER_HEADER_LEN + self.tags.len() * TAG_LEN;
+        let mut object = Vec::with_capacity(self.records.len() + footer_len);
+        object.extend_from_slice(&self.records);
+        Footer::encode(segment, &self.tags, &mut object);
+        Rebuilt {
+            index,
+            object: object.into(),
+            footer_len,
+            root: segment_root(self.tags.into_iter()),
+        }
+    }
+
     /// What is said of a record that does not match its tag.
     pub(super) fn bad_record(&self, geometry: &Geometry, chunk: u64) -> ShareFault {
         ShareFault {
