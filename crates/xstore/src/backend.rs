@@ -6,7 +6,8 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -174,6 +175,39 @@ pub trait StorageBackend: Send + Sync + fmt::Debug {
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError>;
 }
 
+/// A shared backend is the backend, so that a wrapper stands over `Arc<dyn StorageBackend>` as well.
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<B: StorageBackend + ?Sized> StorageBackend for Arc<B> {
+    fn id(&self) -> &str {
+        (**self).id()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+
+    async fn put_new(&self, key: &ObjectKey, bytes: Bytes) -> Result<Put, BackendError> {
+        (**self).put_new(key, bytes).await
+    }
+
+    async fn get_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
+        (**self).get_range(key, range).await
+    }
+
+    async fn head(&self, key: &ObjectKey) -> Result<ObjectMeta, BackendError> {
+        (**self).head(key).await
+    }
+
+    async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<ListPage, BackendError> {
+        (**self).list(prefix, cursor).await
+    }
+
+    async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
+        (**self).delete(keys).await
+    }
+}
+
 /// Kinds of trouble with a backend, each with its own published code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -233,12 +267,14 @@ impl BackendErrorKind {
 
 /// A failed call to one backend.
 #[derive(Debug, thiserror::Error)]
-#[error("{backend}: {}", kind.summary())]
+#[error("{backend}: {}{}", kind.summary(), wait(*retry_after))]
 pub struct BackendError {
     /// What kind of trouble it is.
     pub kind: BackendErrorKind,
     /// Label of the backend ([`StorageBackend::id`]).
     pub backend: String,
+    /// How long the backend asks to be left alone, where it says so.
+    pub retry_after: Option<Duration>,
     /// The cause as the operating system or provider told it; never bytes of an object.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -251,6 +287,7 @@ impl BackendError {
         Self {
             kind,
             backend: backend.to_owned(),
+            retry_after: None,
             source: None,
         }
     }
@@ -265,9 +302,25 @@ impl BackendError {
         Self {
             kind,
             backend: backend.to_owned(),
+            retry_after: None,
             source: Some(source.into()),
         }
     }
+
+    /// The same error with the wait that the backend asks for.
+    #[must_use]
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..self
+        }
+    }
+}
+
+fn wait(retry_after: Option<Duration>) -> String {
+    retry_after.map_or_else(String::new, |wait| {
+        format!("; it asks to wait {:.1} s", wait.as_secs_f64())
+    })
 }
 
 #[cfg(test)]
@@ -302,5 +355,30 @@ mod tests {
         ] {
             assert!(ObjectKey::try_new(bad).is_none(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_error_names_the_wait_that_is_asked_for() {
+        let error = BackendError::new(BackendErrorKind::RateLimited, "DE");
+        assert_eq!(error.to_string(), "DE: too many requests");
+        let error = error.with_retry_after(Duration::from_millis(1500));
+        assert_eq!(
+            error.to_string(),
+            "DE: too many requests; it asks to wait 1.5 s"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_shared_backend_is_the_backend() {
+        let inner: Arc<dyn StorageBackend> = Arc::new(crate::memory::MemoryBackend::new("m"));
+        let shared = Arc::new(inner);
+        assert_eq!(shared.id(), "m");
+        let key = ObjectKey::try_new("a").unwrap();
+        let put = shared.put_new(&key, Bytes::from_static(b"bytes")).await;
+        assert_eq!(put.unwrap(), Put::Created);
+        assert_eq!(shared.get_range(&key, 0..9).await.unwrap(), "bytes");
+        shared.delete(std::slice::from_ref(&key)).await.unwrap();
+        let error = shared.head(&key).await.unwrap_err();
+        assert_eq!(error.kind, BackendErrorKind::NotFound);
     }
 }
