@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::backend::{BackendErrorKind, ObjectKey};
 
@@ -22,6 +23,25 @@ pub enum Fault {
         calls: Range<u64>,
         /// What they answer.
         kind: BackendErrorKind,
+    },
+    /// These calls fail as `RateLimited` and ask to be left alone for a while.
+    SlowDown {
+        /// Numbers of the calls.
+        calls: Range<u64>,
+        /// How long to wait before the next call.
+        retry_after: Duration,
+    },
+    /// These calls begin late.
+    Delay {
+        /// Numbers of the calls.
+        calls: Range<u64>,
+        /// How late, in tokio's time.
+        by: Duration,
+    },
+    /// These calls are accepted, do nothing and never answer.
+    Stall {
+        /// Numbers of the calls.
+        calls: Range<u64>,
     },
     /// These effects fail with `kind` and do nothing.
     FailEffects {
@@ -107,6 +127,16 @@ struct State {
     stopped: bool,
 }
 
+/// What becomes of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Proceed,
+    Fail(BackendErrorKind),
+    SlowDown(Duration),
+    Delay(Duration),
+    Stall,
+}
+
 /// What becomes of one effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -150,19 +180,16 @@ impl Plan {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a call; the error it has to answer, if any.
-    pub(super) fn next_call(&self) -> Result<(), BackendErrorKind> {
+    /// Counts a call.
+    pub(super) fn next_call(&self) -> Turn {
         let mut state = self.state();
         let number = state.counts.calls;
         state.counts.calls += 1;
         if state.stopped {
-            return Err(BackendErrorKind::Unavailable);
+            return Turn::Fail(BackendErrorKind::Unavailable);
         }
-        let verdict = state.faults.iter().find_map(|fault| match fault {
-            Fault::FailCalls { calls, kind } if calls.contains(&number) => Some(*kind),
-            _ => None,
-        });
-        verdict.map_or(Ok(()), Err)
+        let turn = state.faults.iter().find_map(|fault| fault.turn_of(number));
+        turn.unwrap_or(Turn::Proceed)
     }
 
     /// Counts an effect of a call that was let through.
@@ -201,6 +228,18 @@ impl Plan {
 }
 
 impl Fault {
+    fn turn_of(&self, number: u64) -> Option<Turn> {
+        match self {
+            Self::FailCalls { calls, kind } if calls.contains(&number) => Some(Turn::Fail(*kind)),
+            Self::SlowDown { calls, retry_after } if calls.contains(&number) => {
+                Some(Turn::SlowDown(*retry_after))
+            }
+            Self::Delay { calls, by } if calls.contains(&number) => Some(Turn::Delay(*by)),
+            Self::Stall { calls } if calls.contains(&number) => Some(Turn::Stall),
+            _ => None,
+        }
+    }
+
     fn fate_of(&self, number: u64) -> Option<Fate> {
         match self {
             Self::FailEffects { effects, kind } if effects.contains(&number) => {

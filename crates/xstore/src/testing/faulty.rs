@@ -5,7 +5,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 
-use super::fault::{Fate, Fault, Plan};
+use super::fault::{Fate, Fault, Plan, Turn};
 use crate::backend::{
     BackendError, BackendErrorKind, Capabilities, ListPage, ObjectKey, ObjectMeta, Put,
     StorageBackend,
@@ -36,8 +36,18 @@ impl<B: StorageBackend> FaultyBackend<B> {
         BackendError::with_source(kind, self.inner.id(), "planned fault")
     }
 
-    fn next_call(&self) -> Result<(), BackendError> {
-        self.plan.next_call().map_err(|kind| self.error(kind))
+    async fn next_call(&self) -> Result<(), BackendError> {
+        match self.plan.next_call() {
+            Turn::Proceed => {}
+            Turn::Fail(kind) => return Err(self.error(kind)),
+            Turn::SlowDown(wait) => {
+                let error = self.error(BackendErrorKind::RateLimited);
+                return Err(error.with_retry_after(wait));
+            }
+            Turn::Delay(by) => tokio::time::sleep(by).await,
+            Turn::Stall => std::future::pending().await,
+        }
+        Ok(())
     }
 
     async fn delete_one(&self, key: &ObjectKey) -> Result<(), BackendError> {
@@ -64,7 +74,7 @@ impl<B: StorageBackend> StorageBackend for FaultyBackend<B> {
     }
 
     async fn put_new(&self, key: &ObjectKey, bytes: Bytes) -> Result<Put, BackendError> {
-        self.next_call()?;
+        self.next_call().await?;
         self.plan.count_written(bytes.len());
         match self.plan.next_effect() {
             Fate::Happen => self.inner.put_new(key, bytes).await,
@@ -82,7 +92,7 @@ impl<B: StorageBackend> StorageBackend for FaultyBackend<B> {
     }
 
     async fn get_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
-        self.next_call()?;
+        self.next_call().await?;
         let faults = self.plan.read_faults(key);
         let bytes = if faults.is_empty() {
             self.inner.get_range(key, range).await?
@@ -95,7 +105,7 @@ impl<B: StorageBackend> StorageBackend for FaultyBackend<B> {
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<ObjectMeta, BackendError> {
-        self.next_call()?;
+        self.next_call().await?;
         let mut meta = self.inner.head(key).await?;
         for fault in self.plan.read_faults(key) {
             match fault {
@@ -110,12 +120,12 @@ impl<B: StorageBackend> StorageBackend for FaultyBackend<B> {
     }
 
     async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<ListPage, BackendError> {
-        self.next_call()?;
+        self.next_call().await?;
         self.inner.list(prefix, cursor).await
     }
 
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
-        self.next_call()?;
+        self.next_call().await?;
         for key in keys {
             self.delete_one(key).await?;
         }
@@ -263,6 +273,32 @@ mod tests {
             assert_eq!(error.kind, BackendErrorKind::AuthFailed);
         }
         assert_eq!((plan.counts().calls, plan.counts().effects), (4, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_can_be_late_or_never_answered() {
+        let ms = std::time::Duration::from_millis;
+        let (backend, plan) = faulty([
+            Fault::Delay {
+                calls: 0..1,
+                by: ms(300),
+            },
+            Fault::Stall { calls: 1..2 },
+            Fault::SlowDown {
+                calls: 2..3,
+                retry_after: ms(700),
+            },
+        ]);
+        let begun = tokio::time::Instant::now();
+        put(&backend, "a").await.unwrap();
+        assert_eq!(begun.elapsed(), ms(300));
+        let stalled = tokio::time::timeout(ms(60_000), put(&backend, "b")).await;
+        assert!(stalled.is_err() && stored(&backend).len() == 1);
+        let error = backend.head(&key("a")).await.unwrap_err();
+        assert_eq!(error.kind, BackendErrorKind::RateLimited);
+        assert_eq!(error.retry_after, Some(ms(700)));
+        backend.head(&key("a")).await.unwrap();
+        assert_eq!(plan.counts().calls, 4);
     }
 
     #[tokio::test]
