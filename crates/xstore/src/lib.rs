@@ -34,10 +34,12 @@ pub mod names;
 pub mod part_file;
 pub mod placement;
 pub mod progress;
+pub mod rate;
 pub mod segment;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod timeout;
 mod trailer;
 
 pub use backend::{
