@@ -253,6 +253,15 @@ impl BackendErrorKind {
         }
     }
 
+    /// Whether the way to the backend failed rather than the backend refused: another try may help,
+    /// and says nothing new about the object.
+    pub(crate) const fn is_transport(self) -> bool {
+        match self {
+            Self::Unavailable | Self::Timeout | Self::RateLimited => true,
+            Self::NotFound | Self::AuthFailed | Self::QuotaExceeded => false,
+        }
+    }
+
     const fn summary(self) -> &'static str {
         match self {
             Self::NotFound => "object not found",

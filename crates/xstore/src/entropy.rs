@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -82,6 +83,14 @@ pub fn draw<const N: usize>(entropy: &dyn Entropy) -> Result<[u8; N], EntropyFai
     let mut bytes = [0; N];
     entropy.fill(&mut bytes)?;
     Ok(bytes)
+}
+
+/// A uniform wait from 0 to `bound`, so that clients which failed together do not come back together.
+///
+/// Nothing secret depends on it: without randomness it is the bound itself.
+pub(crate) fn jitter(entropy: &dyn Entropy, bound: Duration) -> Duration {
+    let part = draw(entropy).map_or(u32::MAX, u32::from_be_bytes);
+    bound.mul_f64(f64::from(part) / f64::from(u32::MAX))
 }
 
 /// Randomness of one segment: a fresh seed from the source, one ChaCha20 stream for each chunk.

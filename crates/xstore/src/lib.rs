@@ -16,6 +16,7 @@
 //! together read everything.
 
 pub mod backend;
+mod budget;
 mod buffers;
 pub mod catalogue;
 pub mod cbor;
@@ -35,6 +36,7 @@ pub mod part_file;
 pub mod placement;
 pub mod progress;
 pub mod rate;
+pub mod retry;
 pub mod segment;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
