@@ -16,6 +16,7 @@
 //! together read everything.
 
 pub mod backend;
+pub mod breaker;
 mod budget;
 mod buffers;
 pub mod catalogue;
