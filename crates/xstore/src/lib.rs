@@ -30,6 +30,7 @@ pub mod home;
 pub mod ids;
 pub mod journal;
 pub mod keys;
+pub mod limit;
 pub mod manifest;
 pub mod memory;
 pub mod names;
