@@ -35,6 +35,7 @@ pub mod latency;
 pub mod limit;
 pub mod manifest;
 pub mod memory;
+pub mod metrics;
 pub mod names;
 pub mod part_file;
 pub mod placement;
