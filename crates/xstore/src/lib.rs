@@ -19,6 +19,7 @@ pub mod backend;
 pub mod breaker;
 mod budget;
 mod buffers;
+pub mod cache;
 pub mod catalogue;
 pub mod cbor;
 mod chunk;
