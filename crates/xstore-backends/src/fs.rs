@@ -63,6 +63,9 @@ impl FsBackend {
     }
 
     /// Runs `operation` where it may block.
+    ///
+    /// A caller that stops waiting (a time-out, say) does not stop it: it ends on its thread, so
+    /// an object is whole or absent then too, and no temporary file is left.
     async fn run<T: Send + 'static>(
         &self,
         operation: impl FnOnce(&Root) -> Result<T, FsError> + Send + 'static,

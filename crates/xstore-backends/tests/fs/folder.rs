@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,6 +42,10 @@ fn tree(folder: &Path) -> Vec<PathBuf> {
     found.retain(|path| path != Path::new(".tmp"));
     found.sort();
     found
+}
+
+fn polled_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 fn cause(error: &BackendError) -> String {
@@ -253,6 +259,36 @@ async fn leftovers_of_a_crash_are_swept_by_the_next_open() {
     let again = FsBackend::open("f", folder.path()).unwrap();
     assert!(!leftover.exists());
     assert_eq!(again.get_range(&key("a"), 0..99).await.unwrap(), BODY);
+}
+
+/// What a time-out above does to a put: nobody waits for it any more.
+#[test]
+fn a_put_that_is_given_up_is_whole_or_absent() {
+    let (folder, backend) = fixture();
+    let long = Bytes::from(vec![7; 8 << 20]);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.unwrap();
+    runtime.block_on(async {
+        for number in 0..10 {
+            let key = key(&format!("n/{number}"));
+            let mut put = backend.put_new(&key, long.clone());
+            // The first look starts it on its thread.
+            assert!(polled_once(put.as_mut()).is_pending());
+            drop(put);
+            if let Ok(bytes) = backend.get_range(&key, 0..u64::MAX).await {
+                assert_eq!(bytes.len(), long.len());
+            }
+        }
+    });
+    // Waits for the threads.
+    drop(runtime);
+    let files = tree(folder.path());
+    let whole = |path: &&PathBuf| folder.path().join(path).metadata().unwrap().len() == 8 << 20;
+    assert_eq!(files.iter().filter(whole).count(), 10, "{files:?}");
+    assert!(
+        !files.iter().any(|path| path.starts_with(".tmp")),
+        "{files:?}"
+    );
 }
 
 /// Puts through one handle stand although others open and sweep the same folder all the time.
