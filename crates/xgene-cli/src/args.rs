@@ -1,8 +1,12 @@
 //! The command line as people type it.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use xstore::rate::Rate;
+
+use crate::size;
 
 /// Split genomes over legal jurisdictions; read them only with consent.
 #[derive(Debug, Parser)]
@@ -38,6 +42,66 @@ pub(crate) struct Global {
     /// Print nothing but results, warnings and errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) transfer: Transfer,
+}
+
+/// How every backend is asked.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Requests to each backend")]
+pub(crate) struct Transfer {
+    /// Time of one request; its bytes are given theirs beside it
+    #[arg(
+        long,
+        global = true,
+        env = "XGENE_TIMEOUT",
+        hide_env_values = true,
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    pub(crate) timeout: u64,
+    /// How often a request is made again that got no answer
+    #[arg(
+        long,
+        global = true,
+        env = "XGENE_RETRIES",
+        hide_env_values = true,
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u32).range(..=100)
+    )]
+    pub(crate) retries: u32,
+    /// Requests under way at once
+    #[arg(
+        long,
+        global = true,
+        env = "XGENE_TRANSFERS",
+        hide_env_values = true,
+        value_name = "N",
+        default_value = "8"
+    )]
+    pub(crate) transfers: NonZeroUsize,
+    /// Bytes stored each second, such as 10MiB
+    #[arg(
+        long,
+        global = true,
+        env = "XGENE_LIMIT_UPLOAD",
+        hide_env_values = true,
+        value_name = "RATE",
+        value_parser = size::rate
+    )]
+    pub(crate) limit_upload: Option<Rate>,
+    /// Bytes read each second
+    #[arg(
+        long,
+        global = true,
+        env = "XGENE_LIMIT_DOWNLOAD",
+        hide_env_values = true,
+        value_name = "RATE",
+        value_parser = size::rate
+    )]
+    pub(crate) limit_download: Option<Rate>,
 }
 
 /// The verbs.

@@ -141,6 +141,7 @@ impl Stage {
             terminal: session.terminal,
             home: Home::new(&folder.join("home")),
             entropy: std::sync::Arc::default(),
+            transfer: session.transfer.clone(),
         };
         Ok(Self {
             folder: folder.to_owned(),
@@ -420,18 +421,17 @@ impl Drop for Folder {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
-    use crate::args::Global;
+    use crate::args::Cli;
 
     /// Plays all steps, with somebody at work between them.
     async fn play(behind_its_back: impl Fn(&Stage, Act)) -> Result<(), Failure> {
         let folder = tempfile::tempdir().unwrap();
-        let global = Global {
-            json: false,
-            home: None,
-            quiet: true,
-        };
-        let stage = Stage::prepare(folder.path(), &Session::new(&global, false)).unwrap();
+        let args = Cli::try_parse_from(["xgene", "demo", "--quiet"]).unwrap();
+        let session = Session::new(&args.global, false);
+        let stage = Stage::prepare(folder.path(), &session).unwrap();
         for step in STEPS {
             behind_its_back(&stage, step.act);
             step.play(&stage).await?;

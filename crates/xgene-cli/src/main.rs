@@ -11,7 +11,9 @@ mod demo;
 mod failure;
 mod progress;
 mod session;
+mod size;
 mod terminal;
+mod transfer;
 
 use args::Cli;
 use session::Session;

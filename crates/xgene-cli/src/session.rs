@@ -11,9 +11,10 @@ use xstore::{
     AccessStructure, Home, Padding, Recovered, StorageBackend, Store, StoreBuilder, UnknownMakers,
 };
 
-use crate::args::{Backends, Global, Pad};
+use crate::args::{Backends, Global, Pad, Transfer};
 use crate::commands::source::read_bounded;
 use crate::failure::Failure;
+use crate::size;
 use crate::terminal::Terminal;
 
 /// The surroundings of one run.
@@ -23,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) home: Home,
     /// Every random byte of the program is drawn and counted here.
     pub(crate) entropy: Arc<CountingEntropy<OsEntropy>>,
+    /// How every backend is asked.
+    pub(crate) transfer: Transfer,
 }
 
 /// Backends that answered when they were opened, and what the others said.
@@ -43,6 +46,7 @@ impl Session {
             terminal,
             home,
             entropy: Arc::new(CountingEntropy::new(OsEntropy)),
+            transfer: global.transfer.clone(),
         }
     }
 
@@ -65,7 +69,7 @@ impl Session {
 
     /// A store over the jurisdictions of `sites`, for writing: all must answer.
     pub(crate) async fn writer(&self, sites: &Sites, pad: Pad) -> Result<Store, Failure> {
-        let connected = connect_sites(sites, |_| true);
+        let connected = self.connect_sites(sites, |_| true);
         if let Some(failure) = connected.absent.into_iter().next() {
             return Err(failure);
         }
@@ -89,7 +93,7 @@ impl Session {
         wanted: impl Fn(&str) -> bool,
         unknown_makers: UnknownMakers,
     ) -> Result<Store, Failure> {
-        let connected = connect_sites(sites, wanted);
+        let connected = self.connect_sites(sites, wanted);
         for absent in &connected.absent {
             self.terminal
                 .warn(&format!("{} ({})", absent.message, absent.code));
@@ -136,7 +140,7 @@ impl Session {
         for (i, url) in backends.urls.iter().enumerate() {
             let label = format!("backend{}", i + 1);
             match xstore_backends::connect(&label, url) {
-                Ok(backend) => connected.push((backend, local_domain(url))),
+                Ok(backend) => connected.push((self.patient(backend), local_domain(url))),
                 Err(error) => absent.push(Failure::from(error)),
             }
         }
@@ -163,6 +167,28 @@ impl Session {
             .chunk_len(chunk_len)
             .padding(padding(pad));
         self.recovered(builder.build()?).await
+    }
+
+    fn connect_sites(&self, sites: &Sites, wanted: impl Fn(&str) -> bool) -> Connected {
+        let mut connected = Connected {
+            backends: Vec::new(),
+            absent: Vec::new(),
+        };
+        for site in sites.iter().filter(|site| wanted(site.code.as_str())) {
+            match xstore_backends::connect(site.code.as_str(), site.endpoint.url()) {
+                Ok(backend) => connected
+                    .backends
+                    .push((self.patient(backend), site.failure_domain(law()))),
+                Err(error) => connected.absent.push(error.into()),
+            }
+        }
+        connected
+    }
+
+    /// Every backend is asked through the options of the command line.
+    fn patient(&self, backend: Arc<dyn StorageBackend>) -> Arc<dyn StorageBackend> {
+        self.transfer
+            .before(backend, Arc::clone(&self.entropy) as _)
     }
 
     fn builder(
@@ -254,22 +280,6 @@ pub(crate) fn read_sites(path: &Path, threshold: Option<u8>) -> Result<Sites, Fa
     }
 }
 
-fn connect_sites(sites: &Sites, wanted: impl Fn(&str) -> bool) -> Connected {
-    let mut connected = Connected {
-        backends: Vec::new(),
-        absent: Vec::new(),
-    };
-    for site in sites.iter().filter(|site| wanted(site.code.as_str())) {
-        match xstore_backends::connect(site.code.as_str(), site.endpoint.url()) {
-            Ok(backend) => connected
-                .backends
-                .push((backend, site.failure_domain(law()))),
-            Err(error) => connected.absent.push(error.into()),
-        }
-    }
-    connected
-}
-
 /// Folders of the command line are on this computer, and nobody is named for them.
 fn local_domain(url: &str) -> xstore::placement::FailureDomain {
     let local = url.starts_with("file:") || url.starts_with("memory:");
@@ -294,23 +304,7 @@ const fn padding(pad: Pad) -> Padding {
 
 /// `64KiB` to `16MiB` in bytes.
 fn chunk_len(text: &str) -> Result<u32, Failure> {
-    let (digits, unit) = text.split_at(
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len()),
-    );
-    let shift = match unit {
-        "KiB" => 10,
-        "MiB" => 20,
-        _ => {
-            return Err(Failure::usage(format!(
-                "`{text}` is not a size like 64KiB or 2MiB"
-            )));
-        }
-    };
-    let bytes = digits
-        .parse::<u32>()
-        .ok()
-        .and_then(|count| count.checked_mul(1 << shift));
+    let bytes = size::bytes(text).and_then(|bytes| u32::try_from(bytes).ok());
     bytes.ok_or_else(|| Failure::usage(format!("`{text}` is not a size like 64KiB or 2MiB")))
 }
 

@@ -12,4 +12,5 @@ mod real_files;
 mod roundtrip;
 mod store;
 mod surface;
+mod transfer;
 mod world;

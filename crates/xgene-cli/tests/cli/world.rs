@@ -121,7 +121,7 @@ impl World {
 }
 
 impl Run {
-    fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             exit: output.status.code().unwrap(),
             stdout: output.stdout,
