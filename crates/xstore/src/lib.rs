@@ -61,7 +61,7 @@ pub use store::{
     CheckOptions, CheckReport, CheckedShare, DeleteReport, Effects, Found, Freshness, GetOptions,
     GetReport, Guard, Happy, Health, Listed, Metadata, MetadataFault, MigrateOptions,
     MigrateReport, OnCommit, PutOptions, Receipt, Recovered, RecoveryReport, RepairOptions,
-    RepairReport, RepairedShare, ShareSource, Store, StoreBuilder, Subset, UnknownMakers,
-    nothing_more,
+    RepairReport, RepairedShare, SalvageReport, ShareSource, Store, StoreBuilder, Subset,
+    UnknownMakers, nothing_more,
 };
 pub use xorida_core::{AccessStructure, Padding};

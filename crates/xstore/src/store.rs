@@ -22,8 +22,11 @@ mod commit;
 pub(crate) mod deal;
 mod delete;
 mod erase;
+mod experience;
 mod find;
+mod gather;
 mod get;
+
 mod list;
 mod listing;
 mod migrate;
@@ -32,6 +35,7 @@ mod read;
 mod recover;
 mod relocate;
 mod repair;
+mod salvage;
 mod sites;
 pub(crate) mod source;
 mod upload;
@@ -46,6 +50,10 @@ pub use put::{Happy, OnCommit, PutOptions, Receipt, nothing_more};
 pub use recover::{Recovered, RecoveryReport};
 pub use relocate::ShareSource;
 pub use repair::{RepairOptions, RepairReport, RepairedShare};
+pub use salvage::SalvageReport;
+
+use experience::Experience;
+use sites::Identities;
 
 /// Manifests of makers that nobody pinned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,6 +100,8 @@ pub struct Store {
     journal: Option<Journal>,
     entropy: Arc<dyn Entropy>,
     clock: Arc<dyn Clock>,
+    experience: Arc<Experience>,
+    identities: Identities,
 }
 
 /// Builds a [`Store`]; what is not set has the default named at its method.
@@ -115,6 +125,8 @@ impl Store {
             journal: None,
             entropy: Arc::new(OsEntropy),
             clock: Arc::new(SystemClock),
+            experience: Arc::default(),
+            identities: Identities::default(),
         })
     }
 

@@ -65,7 +65,7 @@ impl Store {
             guard().map_err(Error::Refused)?;
         }
         let sites = self.sites(body.store_tag).await;
-        let reader = Reader::new(body, &sites)?;
+        let reader = Reader::new(body, &sites, &self.experience)?;
         self.check_with(&reader, &sites, manifest, options).await
     }
 

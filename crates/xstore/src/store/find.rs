@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::future::join_all;
-
 use crate::backend::{BackendError, BackendErrorKind};
 use crate::catalogue::{Mark, check_mark};
 use crate::error::Error;
@@ -12,6 +10,7 @@ use crate::manifest::{self, Body, Location, Manifest, STATE_DELETED};
 use crate::names;
 use crate::placement::write_quorum;
 use crate::store::commit::rivalry;
+use crate::store::gather::gather;
 use crate::store::listing::for_each_page;
 use crate::store::sites::{Site, Sites};
 use crate::store::{Attached, Store};
@@ -119,16 +118,25 @@ impl Store {
     /// What the backends hold that `from` names, and then those that the newest found there names,
     /// until there is none that was not asked: an object may have moved since `from` was written.
     pub(crate) async fn follow(&self, from: &Manifest) -> Copies {
-        let sites = self.sites(from.body().store_tag).await;
-        let mut copies = Copies::of(&sites);
         let mut newest = from.body().clone();
+        let enough = newest.read_quorum().max(newest.k.into());
+        let sites = self.sites_for_reading(newest.store_tag, enough).await;
+        let mut copies = Copies::of(&sites);
         loop {
             let mut places = self.places_of(&newest, &sites.known);
             places.retain(|(site, _)| !copies.answered.contains(&site.uid));
             if places.is_empty() {
                 return copies;
             }
-            let more = self.copies(&places, Wanted::of(&newest)).await;
+            let quorum = newest.read_quorum();
+            let enough = |answered: &BTreeSet<BackendUid>| {
+                let stored = newest.stored();
+                stored
+                    .filter(|(_, at)| answered.contains(&at.backend))
+                    .count()
+                    >= quorum
+            };
+            let more = self.copies_of(&places, Wanted::of(&newest), enough).await;
             copies.add(more);
             let later = copies.manifests.iter().map(Manifest::body);
             let later = later.filter(|body| body.version > newest.version);
@@ -156,7 +164,12 @@ impl Store {
     pub(crate) async fn find_id(&self, object: ObjectId) -> Result<Option<Found>, Error> {
         let keys = self.keys()?;
         let tag = keys.store_tag();
-        let sites = self.sites(tag).await;
+        // Wherever among all backends W copies lie, one of so many answers has one.
+        let needed = self.access.map_or(self.backends.len(), |access| {
+            let quorum = write_quorum(access.threshold(), access.share_count());
+            (self.backends.len() + 1).saturating_sub(quorum)
+        });
+        let sites = self.sites_for_reading(tag, needed).await;
         let place = |site: &Site| (site.clone(), keys.manifest_prefix(object, site.uid));
         let places: Vec<(Site, Prefix)> = sites.known.iter().map(place).collect();
         let wanted = Wanted {
@@ -165,13 +178,10 @@ impl Store {
             maker: keys.maker(),
         };
         let mut copies = Copies::of(&sites);
-        copies.add(self.copies(&places, wanted).await);
-        let answered = copies.answered.len() + copies.strangers.len();
-        // Wherever among all backends W copies lie, one of them would have answered.
-        let needed = self.access.map_or(self.backends.len(), |access| {
-            let quorum = write_quorum(access.threshold(), access.share_count());
-            (self.backends.len() + 1).saturating_sub(quorum)
-        });
+        let strangers = copies.strangers.len();
+        let enough = |answered: &BTreeSet<BackendUid>| answered.len() + strangers >= needed;
+        copies.add(self.copies_of(&places, wanted, enough).await);
+        let answered = copies.answered.len() + strangers;
         if copies.manifests.is_empty() && answered < needed {
             return Err(Error::InsufficientBackends {
                 needed,
@@ -223,11 +233,27 @@ impl Store {
 
     /// Reads the highest valid version at each of `places`.
     pub(crate) async fn copies(&self, places: &[(Site, Prefix)], wanted: Wanted) -> Copies {
+        self.copies_of(places, wanted, |_| false).await
+    }
+
+    /// As [`Store::copies`], but once `enough` backends have answered the others are not waited for.
+    async fn copies_of(
+        &self,
+        places: &[(Site, Prefix)],
+        wanted: Wanted,
+        enough: impl Fn(&BTreeSet<BackendUid>) -> bool,
+    ) -> Copies {
         let reads = places
             .iter()
             .map(|(site, prefix)| self.copy_at(site, *prefix, wanted));
+        let answered = |reads: &[Option<Result<Vec<Manifest>, BackendError>>]| {
+            let reads = places.iter().zip(reads);
+            let answered = reads.filter(|(_, read)| matches!(read, Some(Ok(_))));
+            enough(&answered.map(|((site, _), _)| site.uid).collect())
+        };
         let mut copies = Copies::default();
-        for ((site, _), read) in places.iter().zip(join_all(reads).await) {
+        for ((site, _), read) in places.iter().zip(gather(reads, answered).await) {
+            let Some(read) = read else { continue };
             match read {
                 Ok(found) => {
                     copies.answered.insert(site.uid);

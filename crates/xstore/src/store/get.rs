@@ -60,13 +60,13 @@ pub struct GetReport {
 const MAX_SHORT: usize = u16::MAX as usize;
 
 /// A read under way.
-struct Getting<'a> {
-    reader: Reader,
+pub(crate) struct Getting<'a> {
+    pub(crate) reader: Reader,
     output: &'a mut (dyn AsyncWrite + Unpin + Send),
     options: &'a GetOptions,
     started: Instant,
-    written: u64,
-    faults: BTreeSet<ShareFault>,
+    pub(crate) written: u64,
+    pub(crate) faults: BTreeSet<ShareFault>,
     short: Vec<(u64, u8)>,
 }
 
@@ -175,7 +175,7 @@ impl Store {
         getting.end().await
     }
 
-    async fn getting<'a>(
+    pub(crate) async fn getting<'a>(
         &self,
         manifest: &Manifest,
         output: &'a mut (dyn AsyncWrite + Unpin + Send),
@@ -183,7 +183,12 @@ impl Store {
     ) -> Result<Getting<'a>, Error> {
         let body = manifest.body();
         body.refuse_expired(self.clock.now_unix_s())?;
-        let reader = Reader::new(body, &self.sites(body.store_tag).await)?;
+        let sites = self.sites_for_reading(body.store_tag, body.k.into()).await;
+        let mut reader = Reader::new(body, &sites, &self.experience)?;
+        if reader.missing().next().is_some() && !sites.late.is_empty() {
+            // One that was not waited for may be it, under another label.
+            reader = Reader::new(body, &self.sites(body.store_tag).await, &self.experience)?;
+        }
         let needed = reader.dealing.layout.access.threshold();
         if reader.reachable() < usize::from(needed) {
             // Nothing can be read: say so at once instead of for every chunk.
@@ -207,7 +212,7 @@ impl Store {
 
 impl Getting<'_> {
     /// Starts to read chunks of one segment.
-    fn fetch(&self, chunks: Range<u64>) -> JoinHandle<Result<Chunks, Error>> {
+    pub(crate) fn fetch(&self, chunks: Range<u64>) -> JoinHandle<Result<Chunks, Error>> {
         let (reader, faults) = (self.reader.clone(), self.faults.clone());
         tokio::spawn(async move { reader.read(chunks, &[], &faults).await })
     }
@@ -218,13 +223,13 @@ impl Getting<'_> {
         let room = MAX_SHORT.saturating_sub(self.short.len());
         self.short.extend(chunks.short.into_iter().take(room));
         if self.short.is_empty() {
-            chunks.opened
+            chunks.opened.into_iter().flatten().collect()
         } else {
             Vec::new()
         }
     }
 
-    async fn release(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) async fn release(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.ask_guard()?;
         self.output.write_all(bytes).await.map_err(output_failed)?;
         self.written += bytes.len() as u64;
@@ -252,7 +257,7 @@ impl Getting<'_> {
         Err(self.reader.shortage(short, faults))
     }
 
-    async fn end(mut self) -> Result<GetReport, Error> {
+    pub(crate) async fn end(mut self) -> Result<GetReport, Error> {
         self.ask_guard()?;
         self.output.flush().await.map_err(output_failed)?;
         self.report(Status::Complete);

@@ -76,7 +76,7 @@ impl Store {
         })?;
         let stage = |stage| observer.iter().for_each(|observer| observer.stage(stage));
         stage(Stage::Journal);
-        let reader = Reader::new(body, sites)?;
+        let reader = Reader::new(body, sites, &self.experience)?;
         for (moved, place) in moves.iter().zip(&places) {
             if let Err(error) = self.transfer(body, &reader, moved, place).await {
                 let left = self

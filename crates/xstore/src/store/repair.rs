@@ -120,7 +120,7 @@ impl Store {
         if self.is_replaced(manifest, &sites).await {
             return Err(replaced());
         }
-        let reader = Reader::new(body, &sites)?;
+        let reader = Reader::new(body, &sites, &self.experience)?;
         let found = self
             .check_with(&reader, &sites, manifest, &options.check())
             .await?;
@@ -354,7 +354,7 @@ impl Repairing<'_> {
     async fn restore_indexes(&self, sites: &Sites) -> Result<(), Error> {
         let body = self.manifest.body();
         // A new reader: what the old one knows of indexes is from before the repair.
-        let reader = Reader::new(body, sites)?;
+        let reader = Reader::new(body, sites, &self.store.experience)?;
         for (entry, _) in body.stored() {
             let Some(share) = reader.of(entry.index).next() else {
                 continue;
@@ -375,7 +375,7 @@ impl Repairing<'_> {
 
     /// Once the object named by the index is known to be good, no other attempt is needed.
     async fn remove_leftovers(&self, report: &RepairReport, sites: &Sites) -> Result<(), Error> {
-        let reader = Reader::new(self.manifest.body(), sites)?;
+        let reader = Reader::new(self.manifest.body(), sites, &self.store.experience)?;
         let leftovers = report.metadata.iter();
         for fault in leftovers.filter(|fault| fault.what == Metadata::Leftover) {
             let of = report.found.shares.iter();

@@ -3,6 +3,9 @@
 //! On first use by an owner a backend is given a random identity under that owner's tag. Shares and
 //! manifests are found by it, so a folder may be moved, renamed or relabelled without losing anything.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use futures_util::future::join_all;
 
 use crate::backend::{BackendError, BackendErrorKind, Put};
@@ -10,6 +13,7 @@ use crate::entropy::draw;
 use crate::error::Error;
 use crate::ids::{BackendUid, StoreTag};
 use crate::names;
+use crate::store::gather::gather;
 use crate::store::{Attached, Store};
 
 /// A backend with its identity.
@@ -31,7 +35,25 @@ impl Site {
 pub(crate) struct Sites {
     pub(crate) known: Vec<Site>,
     pub(crate) strangers: Vec<Attached>,
+    /// Backends that were not waited for.
+    pub(crate) late: Vec<Attached>,
     pub(crate) failures: Vec<BackendError>,
+}
+
+/// Identities that were read once: they never change.
+#[derive(Debug, Default)]
+pub(crate) struct Identities(Mutex<HashMap<(StoreTag, String), BackendUid>>);
+
+impl Identities {
+    fn get(&self, tag: StoreTag, site: &Attached) -> Option<BackendUid> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&(tag, site.backend.id().to_owned())).copied()
+    }
+
+    fn insert(&self, tag: StoreTag, site: &Attached, uid: BackendUid) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert((tag, site.backend.id().to_owned()), uid);
+    }
 }
 
 impl Sites {
@@ -40,6 +62,13 @@ impl Sites {
         self.strangers
             .iter()
             .find(|stranger| stranger.backend.id() == label)
+    }
+}
+
+impl Sites {
+    /// The backend of this label, if it was not waited for.
+    pub(crate) fn late(&self, label: &str) -> Option<&Attached> {
+        self.late.iter().find(|late| late.backend.id() == label)
     }
 }
 
@@ -54,18 +83,45 @@ pub(crate) fn claimant<'a>(sites: &'a [Site], uid: BackendUid, label: &str) -> O
 }
 
 impl Store {
-    /// Asks every backend for its identity under `tag`.
+    /// Asks every backend for its identity under `tag`, and waits for all of them.
     pub(crate) async fn sites(&self, tag: StoreTag) -> Sites {
         let answers = join_all(self.backends.iter().map(|site| read_uid(site, tag))).await;
+        self.sorted(tag, answers.into_iter().map(Some))
+    }
+
+    /// As [`Store::sites`], for a reader: identities that were read before are believed, and once
+    /// `enough` backends are known it waits no longer for others than it pays.
+    pub(crate) async fn sites_for_reading(&self, tag: StoreTag, enough: usize) -> Sites {
+        let asks = self.backends.iter().map(|site| async move {
+            match self.identities.get(tag, site) {
+                Some(uid) => Ok(Some(uid)),
+                None => read_uid(site, tag).await,
+            }
+        });
+        let known = |answers: &[Option<Result<Option<BackendUid>, BackendError>>]| {
+            let known = answers.iter().flatten().flatten().flatten();
+            known.count() >= enough
+        };
+        let answers = gather(asks, known).await;
+        self.sorted(tag, answers.into_iter())
+    }
+
+    fn sorted(
+        &self,
+        tag: StoreTag,
+        answers: impl Iterator<Item = Option<Result<Option<BackendUid>, BackendError>>>,
+    ) -> Sites {
         let mut sites = Sites::default();
-        for (attached, answer) in self.backends.iter().zip(answers) {
+        for (site, answer) in self.backends.iter().zip(answers) {
+            let attached = site.clone();
             match answer {
-                Ok(Some(uid)) => sites.known.push(Site {
-                    uid,
-                    attached: attached.clone(),
-                }),
-                Ok(None) => sites.strangers.push(attached.clone()),
-                Err(failure) => sites.failures.push(failure),
+                Some(Ok(Some(uid))) => {
+                    self.identities.insert(tag, site, uid);
+                    sites.known.push(Site { uid, attached });
+                }
+                Some(Ok(None)) => sites.strangers.push(attached),
+                Some(Err(failure)) => sites.failures.push(failure),
+                None => sites.late.push(attached),
             }
         }
         sites

@@ -14,6 +14,7 @@ mod migrate;
 mod races;
 mod repair;
 mod roundtrip;
+mod slow;
 mod spares;
 mod versions;
 mod world;

@@ -191,7 +191,7 @@ impl Putting<'_> {
             known: known.collect(),
             ..Sites::default()
         };
-        let reader = Reader::new(&body, &sites)?;
+        let reader = Reader::new(&body, &sites, &self.store.experience)?;
         let access = self.dealing.layout.access;
         for segment in 0..lacking {
             let late: BTreeMap<u8, usize> = (0..)

@@ -1,6 +1,7 @@
 //! One share at one backend: its records, its footers, and the index that vouches for them.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::OnceCell;
@@ -13,6 +14,7 @@ use crate::ids::{Prefix, ShareRoot, StoreTag};
 use crate::names;
 use crate::segment::{FOOTER_HEADER_LEN, Footer, Index, Malformed, segment_root};
 use crate::store::Attached;
+use crate::store::experience::Standing;
 use crate::store::listing::for_each_page;
 use crate::store::read::{Rebuilt, backend_reason};
 
@@ -21,6 +23,9 @@ pub(crate) struct ShareReader {
     pub(crate) index: ShareIndex,
     pub(crate) label: String,
     pub(crate) site: Attached,
+    pub(crate) standing: Arc<Standing>,
+    /// Whether its backend was not waited for: then it is asked after all others.
+    pub(crate) is_late: bool,
     root: ShareRoot,
     tag: StoreTag,
     prefix: Prefix,
@@ -80,18 +85,27 @@ impl ShareReader {
     pub(super) fn new(
         index: ShareIndex,
         site: &Attached,
+        standing: Arc<Standing>,
         root: ShareRoot,
-        tag: StoreTag,
-        prefix: Prefix,
+        (tag, prefix): (StoreTag, Prefix),
     ) -> Self {
         Self {
             index,
             label: site.backend.id().to_owned(),
             site: site.clone(),
+            standing,
+            is_late: false,
             root,
             tag,
             prefix,
             segments: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn late(self) -> Self {
+        Self {
+            is_late: true,
+            ..self
         }
     }
 
