@@ -27,6 +27,12 @@ impl Home {
         }
     }
 
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where the root key lies.
     #[must_use]
     pub fn root_key_path(&self) -> PathBuf {

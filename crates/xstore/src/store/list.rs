@@ -24,9 +24,21 @@ impl Store {
     /// All objects that are not deleted, by object id.
     ///
     /// # Errors
-    /// [`Error::KeyMissing`] without the owner's keys; [`Error::InsufficientBackends`] when none
-    /// answers; [`Error::Rollback`] and its kin when copies contradict what was seen.
+    /// As [`Store::objects`] and [`Store::listed`]: one object with an error hides the others.
     pub async fn list(&self) -> Result<Vec<Listed>, Error> {
+        let mut listed = Vec::new();
+        for object in self.objects().await? {
+            listed.extend(self.listed(object).await?);
+        }
+        Ok(listed)
+    }
+
+    /// Ids of all objects of which a backend has a manifest, deleted or not.
+    ///
+    /// # Errors
+    /// [`Error::KeyMissing`] without the owner's keys; [`Error::InsufficientBackends`] when none
+    /// answers.
+    pub async fn objects(&self) -> Result<BTreeSet<ObjectId>, Error> {
         let tag = self.keys()?.store_tag();
         let sites = self.sites(tag).await;
         if sites.known.is_empty() && sites.strangers.is_empty() {
@@ -52,23 +64,25 @@ impl Store {
                 failures,
             });
         }
-        let mut listed = Vec::new();
-        for object in objects {
-            let Some(found) = self.find_id(object).await? else {
-                continue;
-            };
-            if found.manifest.body().state == STATE_LIVE {
-                let name = self
-                    .catalogue
-                    .mark(self.keys()?.maker(), object)?
-                    .and_then(|mark| mark.name);
-                listed.push(Listed {
-                    manifest: found.manifest,
-                    name,
-                });
-            }
+        Ok(objects)
+    }
+
+    /// One object of [`Store::objects`]; `None` when it was deleted.
+    ///
+    /// # Errors
+    /// [`Error::Rollback`] and its kin when copies contradict what was seen.
+    pub async fn listed(&self, object: ObjectId) -> Result<Option<Listed>, Error> {
+        let Some(found) = self.find_id(object).await? else {
+            return Ok(None);
+        };
+        if found.manifest.body().state != STATE_LIVE {
+            return Ok(None);
         }
-        Ok(listed)
+        let mark = self.catalogue.mark(self.keys()?.maker(), object)?;
+        Ok(Some(Listed {
+            manifest: found.manifest,
+            name: mark.and_then(|mark| mark.name),
+        }))
     }
 
     /// Objects of which one backend has a manifest.

@@ -38,7 +38,7 @@ pub struct RepairOptions {
     pub data: Option<Subset>,
     /// Whether anything is changed.
     pub effects: Effects,
-    /// Asked before the first share is read.
+    /// Asked before the first share is read, and before shares of a segment are combined.
     pub guard: Option<Arc<Guard>>,
     /// Listens to progress.
     pub observer: Option<Arc<dyn Observer>>,
@@ -103,9 +103,7 @@ impl Store {
             let object = body.object_id;
             return Err(Error::ObjectNotFound(format!("{object} (it was deleted)")));
         }
-        if let Some(guard) = &options.guard {
-            guard().map_err(Error::Refused)?;
-        }
+        options.ask_guard()?;
         let _lock = match options.effects {
             Effects::Apply => self.lock(body.object_id)?,
             Effects::Preview => None,
@@ -179,6 +177,13 @@ fn replaced() -> Error {
 }
 
 impl RepairOptions {
+    fn ask_guard(&self) -> Result<(), Error> {
+        let guard = self.guard.as_ref();
+        guard
+            .map_or(Ok(()), |guard| guard())
+            .map_err(Error::Refused)
+    }
+
     fn check(&self) -> CheckOptions {
         CheckOptions {
             data: self.data,
@@ -252,6 +257,7 @@ impl Repairing<'_> {
         let (mut chunks, mut faults) = (Vec::new(), BTreeSet::new());
         let mut written: BTreeMap<u8, u64> = BTreeMap::new();
         for (segment, indices) in lost {
+            self.options.ask_guard()?;
             match reader.rebuild(segment, &indices, &distrusted).await {
                 Ok(rebuilt) => {
                     for part in rebuilt {
