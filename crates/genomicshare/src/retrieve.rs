@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio::io::AsyncWrite;
 use xstore::progress::Observer;
-use xstore::{GetOptions, GetReport, Manifest, Store};
+use xstore::{GetOptions, GetReport, Guard, Manifest, Store};
 
 use crate::authorize::{Authorization, Use};
 use crate::error::Error;
@@ -30,6 +30,23 @@ pub async fn retrieve(
     now: Now,
     observer: Option<Arc<dyn Observer>>,
 ) -> Result<GetReport, Error> {
+    let mut options = GetOptions::default();
+    options.observer = observer;
+    options.guard = Some(guard(store, authorization, manifest, now)?);
+    store
+        .get(manifest, output, &options)
+        .await
+        .map_err(Error::from)
+}
+
+/// What the store asks for as long as it reads: whether `authorization`, which is for reading the
+/// object of `manifest`, still holds.
+pub(crate) fn guard(
+    store: &Store,
+    authorization: Authorization,
+    manifest: &Manifest,
+    now: Now,
+) -> Result<Arc<Guard>, Error> {
     authorization.still_valid(now())?;
     let Use::Retrieve { from } = authorization.usage() else {
         return Err(Error::wrong_use(
@@ -50,14 +67,8 @@ pub async fn retrieve(
         return Err(Error::wrong_use("this authorisation is for another object"));
     }
     let authorization = Mutex::new(authorization);
-    let mut options = GetOptions::default();
-    options.observer = observer;
-    options.guard = Some(Arc::new(move || {
+    Ok(Arc::new(move || {
         let mut authorization = authorization.lock().unwrap_or_else(PoisonError::into_inner);
         authorization.renew(now()).map_err(Into::into)
-    }));
-    store
-        .get(manifest, output, &options)
-        .await
-        .map_err(Error::from)
+    }))
 }

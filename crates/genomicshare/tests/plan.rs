@@ -224,7 +224,7 @@ fn warnings_say_what_is_not_proven() {
     assert_eq!(
         said,
         [
-            "every share is needed to read: losing any one site loses the data",
+            "k = n: every share is needed, nothing can be repaired",
             "no operator is named for [AQ, QA]: that they are distinct is not proven",
             "GB is said to be under GDPR, the law table says UK GDPR + Data Protection Act 2018 \
              (as amended by Data (Use and Access) Act 2025)",

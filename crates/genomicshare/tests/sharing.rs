@@ -9,14 +9,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use genomicshare::{
     Authorization, ConsentRecord, DepositOptions, Destination, Error, JurisdictionCode, LawTable,
-    Request, SharedFile, Sites, Use, authorize, deposit, retrieve,
+    Request, SharedFile, Sites, Use, authorize, deposit, repair, retrieve,
 };
 use jiff::Timestamp;
 use xstore::entropy::{CountingEntropy, OsEntropy};
 use xstore::keys::{OwnerKeys, RootKey};
 use xstore::memory::MemoryBackend;
 use xstore::placement::FailureDomain;
-use xstore::{AccessStructure, Manifest, Padding, Store, nothing_more};
+use xstore::{
+    AccessStructure, Manifest, ObjectKey, Padding, RepairOptions, StorageBackend, Store,
+    nothing_more,
+};
 
 const NOW: &str = "2026-11-21T12:00:00Z";
 
@@ -261,6 +264,44 @@ async fn a_consent_that_ends_stops_the_stream() {
         "{} bytes",
         out.len()
     );
+}
+
+/// Who repairs holds k shares: no use, no object and no time but those of a reader will do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_has_the_rights_of_a_retrieval() {
+    let world = World::new();
+    let consent = consent("2026-11-21T12:10:00Z");
+    let manifest = world
+        .deposit(permit_deposit(&consent), b"one", time(NOW))
+        .await
+        .unwrap();
+    let lost = world.backends[1].snapshot();
+    let share = |key: &&ObjectKey| key.as_str().contains("/s/");
+    let keys: Vec<_> = lost.keys().filter(share).cloned().collect();
+    world.backends[1].delete(&keys).await.unwrap();
+    let run = |permit, now| {
+        let options = RepairOptions::default();
+        repair(&world.store, permit, &manifest, at(now), options)
+    };
+    let late = run(
+        permit_retrieval(&consent, &manifest),
+        "2026-11-21T12:10:00Z",
+    );
+    assert_eq!(late.await.unwrap_err().code(), "CONSENT_EXPIRED");
+    let other = run(permit_deposit(&consent), NOW);
+    assert_eq!(other.await.unwrap_err().code(), "INVALID_CONFIG");
+    // The clock runs on with each look at it: this consent ends when shares are to be combined.
+    let seconds = AtomicI64::new(time("2026-11-21T12:09:56Z").as_second());
+    let now: genomicshare::Now =
+        Arc::new(move || Timestamp::from_second(seconds.fetch_add(2, Ordering::Relaxed)).unwrap());
+    let permission = permit_retrieval(&consent, &manifest);
+    let options = RepairOptions::default();
+    let ends = repair(&world.store, permission, &manifest, now, options);
+    assert_eq!(ends.await.unwrap_err().code(), "CONSENT_EXPIRED");
+    assert!(world.backends[1].snapshot() != lost, "nothing is written");
+    let report = run(permit_retrieval(&consent, &manifest), NOW).await;
+    assert_eq!(report.unwrap().remaining, []);
+    assert!(world.backends[1].snapshot() == lost);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,7 +50,7 @@ impl fmt::Display for Warning {
                 f.write_str("all shares are on this computer: a trial, not a protection")
             }
             Self::NothingToSpare => {
-                f.write_str("every share is needed to read: losing any one site loses the data")
+                f.write_str("k = n: every share is needed, nothing can be repaired")
             }
             Self::OperatorUnknown { codes } => {
                 write!(
