@@ -8,6 +8,10 @@ use xstore::rate::Rate;
 
 use crate::size;
 
+mod check;
+
+pub(crate) use check::{Check, Objects, Repair, Repairing, SharedFiles, StoreCheck, StoreRepair};
+
 /// Split genomes over legal jurisdictions; read them only with consent.
 #[derive(Debug, Parser)]
 #[command(
@@ -112,6 +116,10 @@ pub(crate) enum Command {
     /// Restore a file from any k of its shares
     #[command(alias = "reconstruct")]
     Get(Get),
+    /// Show what is lost or bad of shared files, and the command that mends it
+    Check(Check),
+    /// Write what is lost or bad of shared files again, from any k of their shares
+    Repair(Repair),
     /// Show format, samples, contigs and integrity of a file, or the content of a manifest
     Inspect(Inspect),
     /// Show who would hold what, and who could read, before anything is written
@@ -353,6 +361,10 @@ pub(crate) enum StoreVerb {
         #[command(flatten)]
         backends: Backends,
     },
+    /// Show what is lost or bad of objects, and the command that mends it
+    Check(StoreCheck),
+    /// Write what is lost or bad of objects again, from any k of their shares
+    Repair(StoreRepair),
     /// Delete an object
     Rm {
         /// Name of the object

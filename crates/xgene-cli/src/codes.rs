@@ -30,7 +30,8 @@ const AUTH: u8 = 6;
 const QUOTA: u8 = 7;
 /// Exit code of anything that fails its check.
 pub(crate) const INTEGRITY: u8 = 8;
-const BELOW_THRESHOLD: u8 = 9;
+/// Exit code of data that too few good shares are left of.
+pub(crate) const BELOW_THRESHOLD: u8 = 9;
 const LOCKED: u8 = 11;
 const WRONG_KEY: u8 = 12;
 const EXPIRED: u8 = 13;

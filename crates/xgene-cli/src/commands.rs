@@ -7,22 +7,28 @@ use crate::codes::OK;
 use crate::failure::Failure;
 use crate::session::Session;
 
+pub(crate) mod check;
 pub(crate) mod errors;
 pub(crate) mod get;
 pub(crate) mod inspect;
 pub(crate) mod jurisdictions;
 pub(crate) mod keys;
+pub(crate) mod mend;
 pub(crate) mod plan;
+pub(crate) mod repair;
 pub(crate) mod shell;
 pub(crate) mod source;
 pub(crate) mod split;
 pub(crate) mod store;
+pub(crate) mod targets;
 
 /// Runs one verb; its exit code when it did its work.
 pub(crate) async fn run(command: Command, session: &Session) -> Result<u8, Failure> {
     match command {
         Command::Split(args) => split::run(&args, session).await,
         Command::Get(args) => get::run(&args, session).await,
+        Command::Check(args) => check::files(&args, session).await,
+        Command::Repair(args) => repair::files(&args, session).await,
         Command::Inspect(args) => inspect::run(&args, session),
         Command::Plan(args) => plan::run(&args, session),
         Command::Keys(args) => keys::run(args, session),

@@ -3,15 +3,16 @@
 //! It calls the same functions as the verbs. A claim that does not hold ends it with `DEMO_FAILED`,
 //! so a demo that passes has shown what it says.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use xstore::Home;
 
-use crate::args::{Demo, Get, Pad, Plan, Split};
+use crate::args::{Demo, Get, Pad, Plan, Repair, Repairing, SharedFiles, Split};
 use crate::codes::OK;
-use crate::commands::{get, plan, split};
+use crate::commands::{get, plan, repair, split};
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -83,7 +84,7 @@ const STEPS: [Step; 7] = [
         act: Act::Restore,
     },
     Step {
-        claim: "Losing one jurisdiction loses nothing",
+        claim: "Losing one jurisdiction loses nothing, and its share is made again, bit for bit",
         act: Act::Lose,
     },
     Step {
@@ -166,6 +167,16 @@ impl Stage {
         }
     }
 
+    fn repair_args(&self) -> Repair {
+        Repair {
+            files: SharedFiles {
+                manifests: vec![self.path("cohort.vcf.xgm")],
+                sites: None,
+            },
+            repairing: Repairing::default(),
+        }
+    }
+
     async fn get(&self, from: &[&str]) -> Result<u8, Failure> {
         let args = Get {
             manifest: self.path("cohort.vcf.xgm"),
@@ -236,10 +247,16 @@ impl Stage {
     async fn lose(&self) -> Result<(), Failure> {
         let (here, away) = (self.path("shares/CA"), self.path("shares-of-CA"));
         rename(&here, &away)?;
-        let read = self.get(&[]).await;
-        rename(&away, &here)?;
-        read?;
-        self.expect_restored()
+        self.get(&[]).await?;
+        self.expect_restored()?;
+        std::fs::create_dir(&here).map_err(|error| Failure::output(&here, &error))?;
+        let exit = repair::files(&self.repair_args(), &self.session).await?;
+        claim(exit == OK, "something was not repaired")?;
+        let (lost, repaired) = (files(&away), files(&here));
+        claim(
+            !lost.is_empty() && lost == repaired,
+            "the repaired site is not the lost one",
+        )
     }
 
     /// Flips one bit in the German share; the read names Germany and is right all the same.
@@ -304,21 +321,28 @@ impl Stage {
 
     /// Segment files of all jurisdictions.
     fn share_files(&self) -> Vec<PathBuf> {
-        let mut folders = vec![self.path("shares")];
-        let mut files = Vec::new();
-        while let Some(folder) = folders.pop() {
-            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-            for path in entries.map(|entry| entry.path()) {
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path.to_string_lossy().contains("/s/") {
-                    files.push(path);
-                }
+        let stored = files(&self.path("shares")).into_keys();
+        let paths = stored.map(|path| self.path("shares").join(path));
+        paths
+            .filter(|path| path.to_string_lossy().contains("/s/"))
+            .collect()
+    }
+}
+
+/// Every file below `root`, by its path from there.
+fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let (mut folders, mut files) = (vec![root.to_owned()], BTreeMap::new());
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(below) = path.strip_prefix(root) {
+                files.insert(below.to_owned(), std::fs::read(&path).unwrap_or_default());
             }
         }
-        files.sort();
-        files
     }
+    files
 }
 
 fn claim(holds: bool, otherwise: &str) -> Result<(), Failure> {

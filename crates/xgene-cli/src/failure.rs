@@ -53,6 +53,12 @@ impl Failure {
         )
     }
 
+    /// The same of one thing among several, which the message names.
+    pub(crate) fn of(self, name: &str) -> Self {
+        let message = format!("{name}: {}", self.message);
+        Self { message, ..self }
+    }
+
     pub(crate) fn exit_code(&self) -> u8 {
         exit_code(self.code)
     }

@@ -308,7 +308,7 @@ fn chunk_len(text: &str) -> Result<u32, Failure> {
     bytes.ok_or_else(|| Failure::usage(format!("`{text}` is not a size like 64KiB or 2MiB")))
 }
 
-fn default_home() -> PathBuf {
+pub(crate) fn default_home() -> PathBuf {
     let config = std::env::var_os("XDG_CONFIG_HOME").filter(|path| !path.is_empty());
     let config = config.map_or_else(
         || {

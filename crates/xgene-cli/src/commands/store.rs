@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use genomicshare::plan::Warning;
 use serde_json::json;
 use tokio::io::AsyncWrite;
 use xstore::part_file::PartFile;
@@ -12,7 +13,7 @@ use crate::args::{Backends, Pad, StoreVerb};
 use crate::codes::{DEGRADED, OK};
 use crate::commands::get::{Output, tell_faults, tell_provenance};
 use crate::commands::inspect::{fault, show_manifest};
-use crate::commands::{human_bytes, source, table};
+use crate::commands::{check, human_bytes, repair, source, table};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::session::Session;
@@ -51,6 +52,8 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
             show_manifest(&found.manifest, session);
             Ok(OK)
         }
+        StoreVerb::Check(args) => check::store(&args, session).await,
+        StoreVerb::Repair(args) => repair::store(&args, session).await,
         StoreVerb::Rm {
             name,
             backends,
@@ -80,6 +83,9 @@ async fn put(
 ) -> Result<u8, Failure> {
     let mut input = source::open(file).await?;
     let store = session.store(session.keys_or_new()?, backends, pad).await?;
+    if usize::from(backends.threshold) == backends.urls.len() {
+        session.terminal.warn(&Warning::NothingToSpare.to_string());
+    }
     let mut options = PutOptions::default();
     options.name = Some(name.to_owned());
     options.ttl_s = ttl.map(|days| days.saturating_mul(SECONDS_PER_DAY));

@@ -9,6 +9,7 @@ mod consent;
 mod documents;
 mod keys;
 mod real_files;
+mod repair;
 mod roundtrip;
 mod store;
 mod surface;

@@ -2,7 +2,7 @@
 
 use crate::world::{Run, World, payload};
 
-fn store(world: &World, args: &[&str]) -> Run {
+pub(crate) fn store(world: &World, args: &[&str]) -> Run {
     let urls: Vec<String> = world
         .codes
         .iter()

@@ -15,6 +15,8 @@ fn every_verb_has_help_a_manual_page_and_completions() {
     for verb in [
         "split",
         "get",
+        "check",
+        "repair",
         "inspect",
         "plan",
         "keys",

@@ -1,0 +1,169 @@
+//! What check and repair work on: shared files by their manifests, or objects of a store by name.
+//!
+//! One that cannot be found or worked on is told, and does not hide the others.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use xstore::ids::ObjectId;
+use xstore::{Manifest, Store, UnknownMakers};
+
+use crate::args::{Objects, Pad, SharedFiles};
+use crate::codes::{BELOW_THRESHOLD, DEGRADED, OK};
+use crate::commands::get::{read_manifest, tell_provenance};
+use crate::failure::Failure;
+use crate::session::{Session, default_home, read_sites};
+
+/// Everything that one command line names.
+pub(crate) struct Targets {
+    /// Verb and options that lead to them again, for the command that repairs them.
+    pub(crate) words: Vec<String>,
+    found: Vec<Result<Target, Failure>>,
+}
+
+/// One object, and the store that has it.
+pub(crate) struct Target {
+    /// Its word on the command line: a name, or the path of a manifest. An object of the owner may
+    /// have no name that is known here.
+    pub(crate) word: Option<String>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) manifest: Manifest,
+}
+
+impl Target {
+    /// What people call it.
+    pub(crate) fn label(&self) -> String {
+        let id = || self.manifest.body().object_id.to_string();
+        self.word.clone().unwrap_or_else(id)
+    }
+}
+
+impl Targets {
+    /// Shared files.
+    pub(crate) async fn of_files(args: &SharedFiles, session: &Session) -> Result<Self, Failure> {
+        let mut words = vec!["repair".to_owned()];
+        words.extend(home_option(session)?);
+        if let Some(sites) = &args.sites {
+            words.push(format!("--sites={}", text(sites)?));
+        }
+        let mut found = Vec::new();
+        for path in &args.manifests {
+            let target = open_file(path, args.sites.as_deref(), session).await;
+            found.push(target.map_err(|failure| failure.of(&path.display().to_string())));
+        }
+        Ok(Self { words, found })
+    }
+
+    /// Objects of a store; without names all of them.
+    pub(crate) async fn of_store(args: &Objects, session: &Session) -> Result<Self, Failure> {
+        let backends = &args.backends;
+        let mut words = vec!["store".to_owned(), "repair".to_owned()];
+        words.extend(home_option(session)?);
+        words.extend(backends.urls.iter().map(|url| format!("--backend={url}")));
+        words.push(format!("--threshold={}", backends.threshold));
+        let store = Arc::new(session.store(session.keys()?, backends, Pad::None).await?);
+        let mut found = Vec::new();
+        for name in &args.names {
+            let target = open_name(name, &store, session).await;
+            found.push(target.map_err(|failure| failure.of(name)));
+        }
+        if args.names.is_empty() {
+            for object in store.objects().await? {
+                let target = open_object(object, &store).await;
+                let target = target.map_err(|failure| failure.of(&object.to_string()));
+                found.extend(target.transpose());
+            }
+        }
+        if found.is_empty() {
+            session.terminal.say("no objects");
+        }
+        Ok(Self { words, found })
+    }
+
+    /// Works on one after the other; the exit code of the worst, of equals the first.
+    pub(crate) async fn each(
+        &self,
+        session: &Session,
+        mut work: impl AsyncFnMut(&Target) -> Result<u8, Failure>,
+    ) -> u8 {
+        let fail = |failure: &Failure| {
+            let drawn = session.entropy.drawn_bytes();
+            session.terminal.fail(failure, drawn);
+            failure.exit_code()
+        };
+        let mut worst = OK;
+        for found in &self.found {
+            let exit = match found {
+                Ok(target) => work(target)
+                    .await
+                    .unwrap_or_else(|failure| fail(&failure.of(&target.label()))),
+                Err(failure) => fail(failure),
+            };
+            worst = std::cmp::max_by_key(exit, worst, |exit| severity(*exit));
+        }
+        worst
+    }
+}
+
+/// Data that cannot be read is worse than anything that stopped us, and that than what can wait.
+const fn severity(exit: u8) -> u8 {
+    match exit {
+        OK => 0,
+        DEGRADED => 1,
+        BELOW_THRESHOLD => 3,
+        _ => 2,
+    }
+}
+
+async fn open_file(
+    path: &Path,
+    sites: Option<&Path>,
+    session: &Session,
+) -> Result<Target, Failure> {
+    let word = Some(text(path)?.to_owned());
+    let envelope = read_manifest(path)?;
+    let beside = path.with_file_name("sites.toml");
+    let sites = read_sites(sites.unwrap_or(&beside), None)?;
+    let store = Arc::new(session.reader(&sites, |_| true, UnknownMakers::Refuse)?);
+    let found = store.find_file(&envelope).await?;
+    tell_provenance(session, &found);
+    Ok(Target {
+        word,
+        store,
+        manifest: found.manifest,
+    })
+}
+
+async fn open_name(name: &str, store: &Arc<Store>, session: &Session) -> Result<Target, Failure> {
+    let found = store.find_name(name).await?;
+    tell_provenance(session, &found);
+    Ok(Target {
+        word: Some(name.to_owned()),
+        store: Arc::clone(store),
+        manifest: found.manifest,
+    })
+}
+
+/// `None` for an object that was deleted.
+async fn open_object(object: ObjectId, store: &Arc<Store>) -> Result<Option<Target>, Failure> {
+    Ok(store.listed(object).await?.map(|listed| Target {
+        word: listed.name,
+        store: Arc::clone(store),
+        manifest: listed.manifest,
+    }))
+}
+
+/// The home, where it is not the one that the next command takes by itself.
+fn home_option(session: &Session) -> Result<Option<String>, Failure> {
+    let home = session.home.folder();
+    if home == default_home() {
+        return Ok(None);
+    }
+    Ok(Some(format!("--home={}", text(home)?)))
+}
+
+/// A path as a word of the command that repairs.
+fn text(path: &Path) -> Result<&str, Failure> {
+    let refused = || Failure::usage(format!("{} is not UTF-8", path.display()));
+    path.to_str().ok_or_else(refused)
+}
