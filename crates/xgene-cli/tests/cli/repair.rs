@@ -64,8 +64,10 @@ fn shell(world: &World, command: &str) -> Run {
     Run::of(sh.env_clear().env("PATH", path).output().unwrap())
 }
 
-/// What somebody does to the German site.
-const DAMAGES: [(&str, fn(&World)); 5] = [
+/// What a check says, and what somebody did to the German site.
+type Damage = (&'static str, fn(&World));
+
+const DAMAGES: [Damage; 5] = [
     ("share, segment 0 ", |world| {
         for share in shares_of(world, "DE") {
             std::fs::remove_file(share).unwrap();
