@@ -83,7 +83,8 @@ async fn put(
 ) -> Result<u8, Failure> {
     let mut input = source::open(file).await?;
     let store = session.store(session.keys_or_new()?, backends, pad).await?;
-    if usize::from(backends.threshold) == backends.urls.len() {
+    let access = store.layout()?.access;
+    if access.threshold() == access.share_count() {
         session.terminal.warn(&Warning::NothingToSpare.to_string());
     }
     let mut options = PutOptions::default();
