@@ -48,7 +48,9 @@ impl ObjectKey {
 /// A deliberate defect, compiled only to prove that the fuzz target finds it.
 #[cfg(feature = "planted")]
 fn planted(name: &str) {
-    if name.split('/').any(|segment| segment == "0000000000000") {
+    if crate::planted::is(crate::planted::Bug::Parsers)
+        && name.split('/').any(|segment| segment == "0000000000000")
+    {
         let beyond = name.len();
         std::hint::black_box(name.as_bytes()[beyond]);
     }

@@ -14,6 +14,7 @@ use crate::buffers::{SecretBuffer, SecretPool};
 use crate::error::Error;
 use crate::geometry::{Layout, SUFFIX_LEN};
 use crate::ids::{ObjectId, PutId};
+use crate::planted::{self, Bug};
 
 /// One dealing of one object: what every tag of it is bound to.
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +106,11 @@ impl Dealing {
             chunk_len: self.layout.chunk_len(),
             chunks_per_segment: self.layout.chunks_per_segment(),
             object_id: self.object_id.0,
-            put_id: self.put_id.0,
+            put_id: if planted::is(Bug::CombineGenerations) {
+                [0; 32]
+            } else {
+                self.put_id.0
+            },
             chunk,
             share_len: u32::try_from(share_len)
                 .map_err(|_| Error::Config("a chunk is longer than 4 GiB".into()))?,

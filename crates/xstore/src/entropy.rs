@@ -11,6 +11,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
+use crate::planted::{self, Bug};
+
 /// The random source failed; nothing was dealt from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the random source failed")]
@@ -108,6 +110,9 @@ impl SegmentRandomness {
     pub fn draw(entropy: &dyn Entropy) -> Result<Self, EntropyFailed> {
         let mut seed = Zeroizing::new([0; 32]);
         entropy.fill(seed.as_mut())?;
+        if planted::is(Bug::ReplayRandomness) {
+            seed.fill(0);
+        }
         Ok(Self(seed))
     }
 

@@ -40,6 +40,8 @@ pub mod metrics;
 pub mod names;
 pub mod part_file;
 pub mod placement;
+#[doc(hidden)]
+pub mod planted;
 pub mod progress;
 pub mod rate;
 pub mod retry;

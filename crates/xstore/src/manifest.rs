@@ -493,7 +493,8 @@ impl<'a> Envelope<'a> {
 /// A deliberate defect, compiled only to prove that the fuzz target finds it.
 #[cfg(feature = "planted")]
 fn planted(body: &Body) {
-    if let Some(Blob(extension)) = &body.extension
+    if crate::planted::is(crate::planted::Bug::Parsers)
+        && let Some(Blob(extension)) = &body.extension
         && extension.len() == 77
         && extension[0] == 0xff
     {

@@ -94,7 +94,7 @@ impl<'a> Footer<'a> {
 /// A deliberate defect, compiled only to prove that the fuzz target finds it.
 #[cfg(feature = "planted")]
 fn planted(count: u32, tags: &[u8]) {
-    if count == 3 && tags[0] == 0x5a {
+    if crate::planted::is(crate::planted::Bug::Parsers) && count == 3 && tags[0] == 0x5a {
         let beyond = tags.len();
         std::hint::black_box(tags[beyond]);
     }

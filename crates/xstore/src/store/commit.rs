@@ -14,6 +14,7 @@ use crate::journal::{Former, Place};
 use crate::manifest::Manifest;
 use crate::names;
 use crate::placement::write_quorum;
+use crate::planted::{self, Bug};
 use crate::store::Store;
 use crate::store::find::Wanted;
 use crate::store::sites::{Site, claimant};
@@ -29,7 +30,11 @@ impl Electorate {
     fn new(former: &Former) -> Self {
         Self {
             backends: former.places.iter().map(|place| place.backend).collect(),
-            write: write_quorum(former.k, former.n),
+            write: if planted::is(Bug::AcknowledgeAtThreshold) {
+                former.k.into()
+            } else {
+                write_quorum(former.k, former.n)
+            },
         }
     }
 
@@ -57,6 +62,9 @@ impl Store {
         former: Option<&Former>,
         sites: &[Site],
     ) -> Result<(), Error> {
+        if planted::is(Bug::EraseTooEarly) {
+            self.finish(manifest, None).await?;
+        }
         let body = manifest.body();
         let own = Former::of(manifest);
         let electorates: Vec<Electorate> = [Some(&own), former]
@@ -96,6 +104,9 @@ impl Store {
             failures,
         )?;
 
+        if planted::is(Bug::SkipRivals) {
+            return Ok(());
+        }
         let places: Vec<(Site, Prefix)> = sited
             .into_iter()
             .map(|(site, prefix)| (site.clone(), prefix))

@@ -9,6 +9,7 @@ use crate::ids::{BackendUid, MakerKey, ManifestHash, ObjectId, Prefix, StoreTag}
 use crate::manifest::{self, Body, Location, Manifest, STATE_DELETED};
 use crate::names;
 use crate::placement::write_quorum;
+use crate::planted::{self, Bug};
 use crate::store::commit::rivalry;
 use crate::store::gather::gather;
 use crate::store::listing::for_each_page;
@@ -328,11 +329,12 @@ impl Store {
 
     /// The highest version, checked against rivals and against what this client has seen.
     fn choose(&self, copies: Copies) -> Result<Option<Found>, Error> {
-        let highest = copies
-            .manifests
-            .iter()
-            .map(|copy| copy.body().version)
-            .max();
+        let versions = copies.manifests.iter().map(|copy| copy.body().version);
+        let highest = if planted::is(Bug::AcceptOlder) {
+            versions.min()
+        } else {
+            versions.max()
+        };
         let mut newest = copies
             .manifests
             .iter()

@@ -1,0 +1,69 @@
+//! Deliberate bugs: what `cargo xtask planted` switches on to prove that a search finds them.
+//!
+//! Without the feature `planted` nothing can be switched on, and every place that asks is compiled
+//! as if it were not there.
+
+/// One deliberate bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Bug {
+    /// Defects in the parsers, one each, for the fuzz targets.
+    Parsers,
+    /// A manifest counts as committed with k copies.
+    AcknowledgeAtThreshold,
+    /// Neither tags nor roots bind a share to its dealing.
+    CombineGenerations,
+    /// The trailer is not compared with the payload.
+    SkipTrailer,
+    /// The lowest version counts, and nobody remembers a higher one.
+    AcceptOlder,
+    /// Every segment is dealt from the same randomness.
+    ReplayRandomness,
+    /// Recovery undoes what may have been seen.
+    RecoverBackwards,
+    /// What was put is not read back.
+    ConfirmNothing,
+    /// A commit does not look for another manifest of its version.
+    SkipRivals,
+    /// Replaced shares are erased before the manifest is committed.
+    EraseTooEarly,
+    /// Shares that could not be erased count as erased.
+    ForgetOrphans,
+}
+
+impl Bug {
+    /// The bugs that a simulation must find.
+    pub const SIMULATED: [Self; 10] = [
+        Self::AcknowledgeAtThreshold,
+        Self::CombineGenerations,
+        Self::SkipTrailer,
+        Self::AcceptOlder,
+        Self::ReplayRandomness,
+        Self::RecoverBackwards,
+        Self::ConfirmNothing,
+        Self::SkipRivals,
+        Self::EraseTooEarly,
+        Self::ForgetOrphans,
+    ];
+}
+
+/// The bug that is switched on in this process.
+#[cfg(feature = "planted")]
+static SWITCHED_ON: std::sync::atomic::AtomicU8 =
+    std::sync::atomic::AtomicU8::new(Bug::Parsers as u8);
+
+/// Switches one bug on and all others off; at first the parsers have theirs.
+#[cfg(feature = "planted")]
+pub fn switch_on(bug: Bug) {
+    SWITCHED_ON.store(bug as u8, std::sync::atomic::Ordering::Relaxed);
+}
+
+#[cfg(feature = "planted")]
+pub(crate) fn is(bug: Bug) -> bool {
+    SWITCHED_ON.load(std::sync::atomic::Ordering::Relaxed) == bug as u8
+}
+
+#[cfg(not(feature = "planted"))]
+pub(crate) const fn is(_: Bug) -> bool {
+    false
+}
