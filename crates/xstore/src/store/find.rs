@@ -399,9 +399,17 @@ fn mark_of(manifest: &Manifest, name: Option<&str>) -> Mark {
     }
 }
 
+/// A deletion counts once it is known to be the newest: an object may have been put again since.
 fn live(found: Found, name: &str) -> Result<Found, Error> {
-    if found.manifest.body().state == STATE_DELETED {
-        return Err(Error::ObjectNotFound(format!("{name} (it was deleted)")));
+    if found.manifest.body().state != STATE_DELETED {
+        return Ok(found);
     }
-    Ok(found)
+    Err(match found.freshness {
+        Freshness::Proven => Error::ObjectNotFound(format!("{name} (it was deleted)")),
+        Freshness::Unproven { answered, needed } => Error::InsufficientBackends {
+            needed,
+            available: answered,
+            failures: Vec::new(),
+        },
+    })
 }

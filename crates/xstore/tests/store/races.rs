@@ -228,3 +228,28 @@ async fn what_was_seen_does_not_vanish_or_move() {
     }
     assert!(world.share_names().is_empty(), "nothing was dealt");
 }
+
+/// A deletion that one backend still shows is no proof that the object is gone: a later version
+/// may stand where nobody answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_deletion_does_not_hide_what_was_acknowledged_since() {
+    let world = World::new(2, 3);
+    let first = world.put_named("genome", b"first").await.manifest;
+    world.store().delete(&first).await.unwrap();
+    let kind = BackendErrorKind::Unavailable;
+    // Its share, and then its manifest, which it does not take.
+    let effects = 1..u64::MAX;
+    world.plans[2].set([Fault::FailEffects { effects, kind }]);
+    world.put_named("genome", b"second").await;
+    world.plans[2].set([]);
+    for plan in &world.plans[..2] {
+        let calls = 0..u64::MAX;
+        plan.set([Fault::FailCalls { calls, kind }]);
+    }
+    let error = other_client(&world)
+        .store()
+        .find_name("genome")
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "INSUFFICIENT_BACKENDS");
+}
