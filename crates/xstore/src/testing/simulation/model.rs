@@ -1,0 +1,180 @@
+//! What a run may see: which payload, if any, each object may have now.
+//!
+//! An acknowledged operation decides its object. One that was not acknowledged stays open: its
+//! object may have either state until the recovery of its client has ended it, one way or the other.
+
+use std::collections::BTreeSet;
+
+use crate::ids::ObjectId;
+use crate::manifest::{Manifest, STATE_DELETED};
+
+/// Number of a put or delete of the run; a put carries it in its manifest's extension.
+pub(super) type Attempt = usize;
+
+/// Number of an object of the run.
+pub(super) type Object = usize;
+
+/// A put or delete, and what it wanted.
+#[derive(Debug, Clone)]
+pub(super) struct Wish {
+    pub(super) client: usize,
+    pub(super) object: Object,
+    pub(super) want: Want,
+    /// The version under which some client saw it.
+    seen: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    Put { len: usize, ttl_s: Option<u64> },
+    Delete,
+}
+
+/// What is known of one object.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// `None` for an object that only its manifest names.
+    pub(super) name: Option<String>,
+    pub(super) id: Option<ObjectId>,
+    /// The newest acknowledged manifest; `None` before the first.
+    pub(super) decided: Option<Manifest>,
+    /// Operations that may have happened and may yet happen.
+    open: BTreeSet<Attempt>,
+    /// Its shares were replaced by nonsense, so it is not read again.
+    pub(super) ruined: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub(super) objects: Vec<Known>,
+    pub(super) wishes: Vec<Wish>,
+    /// Objects of each client whose last operation left something in its journal.
+    unfinished: BTreeSet<(usize, Object)>,
+}
+
+/// The attempt that a live manifest belongs to.
+pub(super) fn attempt_of(manifest: &Manifest) -> Option<Attempt> {
+    let bytes = manifest.body().extension.as_ref()?.0.as_slice();
+    let number = u64::from_be_bytes(bytes.try_into().ok()?);
+    usize::try_from(number).ok()
+}
+
+impl Model {
+    pub(super) fn add_object(&mut self, name: Option<String>) -> Object {
+        self.objects.push(Known {
+            name,
+            ..Known::default()
+        });
+        self.objects.len() - 1
+    }
+
+    /// An operation begins: from now on its object may have either state.
+    pub(super) fn begin(&mut self, client: usize, object: Object, want: Want) -> Attempt {
+        let attempt = self.wishes.len();
+        self.wishes.push(Wish {
+            client,
+            object,
+            want,
+            seen: None,
+        });
+        self.objects[object].open.insert(attempt);
+        attempt
+    }
+
+    /// The operation ended before it did anything.
+    pub(super) fn void(&mut self, attempt: Attempt) {
+        let object = self.wishes[attempt].object;
+        self.objects[object].open.remove(&attempt);
+    }
+
+    /// The operation was acknowledged, by its own client or by the recovery of it.
+    ///
+    /// # Errors
+    /// When another operation was acknowledged with the same version.
+    pub(super) fn acknowledge(
+        &mut self,
+        attempt: Attempt,
+        manifest: &Manifest,
+    ) -> Result<(), String> {
+        let known = &mut self.objects[self.wishes[attempt].object];
+        known.open.remove(&attempt);
+        known.id = Some(manifest.body().object_id);
+        let version = manifest.body().version;
+        match known.decided.as_ref() {
+            Some(decided) if decided.body().version > version => {}
+            Some(decided)
+                if decided.body().version == version && decided.hash() != manifest.hash() =>
+            {
+                return Err(format!("two operations have version {version}"));
+            }
+            _ => known.decided = Some(manifest.clone()),
+        }
+        Ok(())
+    }
+
+    /// The journal of `client` may have something of `object` from now on.
+    pub(super) fn leave(&mut self, client: usize, object: Object) {
+        self.unfinished.insert((client, object));
+    }
+
+    /// Whether `client` may have something of `object` in its journal.
+    pub(super) fn is_unfinished(&self, client: usize, object: Object) -> bool {
+        self.unfinished.contains(&(client, object))
+    }
+
+    /// The recovery of `client` left nothing behind: what it did not finish never happened.
+    /// Attempts that somebody had seen all the same, with the version seen.
+    pub(super) fn recovered(&mut self, client: usize) -> Vec<(Attempt, u64)> {
+        self.unfinished.retain(|(of, _)| *of != client);
+        let wishes = &self.wishes;
+        let mut undone = Vec::new();
+        for known in &mut self.objects {
+            let ended = |attempt: &Attempt| wishes[*attempt].client == client;
+            undone.extend(known.open.iter().copied().filter(ended));
+            known.open.retain(|attempt| !ended(attempt));
+        }
+        let seen = |attempt: Attempt| Some((attempt, wishes[attempt].seen?));
+        undone.into_iter().filter_map(seen).collect()
+    }
+
+    /// The open attempt that a manifest from the journal of `client` is of.
+    pub(super) fn attempt_of(&self, client: usize, manifest: &Manifest) -> Option<Attempt> {
+        if manifest.body().state != STATE_DELETED {
+            return attempt_of(manifest).filter(|attempt| *attempt < self.wishes.len());
+        }
+        let of = |known: &&Known| known.id == Some(manifest.body().object_id);
+        let known = self.objects.iter().find(of)?;
+        let deletes = |attempt: &&Attempt| {
+            let wish = &self.wishes[**attempt];
+            (wish.client, wish.want) == (client, Want::Delete)
+        };
+        known.open.iter().find(deletes).copied()
+    }
+
+    /// A client was shown the manifest of `attempt`.
+    pub(super) fn see(&mut self, attempt: Attempt, version: u64) {
+        self.wishes[attempt].seen = Some(version);
+    }
+
+    /// Whether `object` may be seen with the payload of `attempt`.
+    pub(super) fn may_be(&self, object: Object, attempt: Attempt) -> bool {
+        self.decided_attempt(object) == Some(attempt)
+            || self.objects[object].open.contains(&attempt)
+    }
+
+    /// Whether `object` may be seen as one that is not there.
+    pub(super) fn may_be_gone(&self, object: Object) -> bool {
+        let deletes = |attempt: &Attempt| self.wishes[*attempt].want == Want::Delete;
+        self.decided_attempt(object).is_none() || self.objects[object].open.iter().any(deletes)
+    }
+
+    /// Whether nothing is open.
+    pub(super) fn is_decided(&self, object: Object) -> bool {
+        self.objects[object].open.is_empty()
+    }
+
+    /// The put whose payload was acknowledged last; `None` when the object is not there.
+    pub(super) fn decided_attempt(&self, object: Object) -> Option<Attempt> {
+        attempt_of(self.objects[object].decided.as_ref()?)
+    }
+}
