@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use crate::args::Args;
 use crate::tools::CARGO_DENY;
 use crate::workspace::Workspace;
-use crate::{bench, codes, fuzz, kill, layers, planted, process};
+use crate::{bench, codes, fuzz, kill, layers, planted, process, simulate};
 
 pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
     let full = args.switch("--full");
@@ -25,6 +25,7 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
     step("layers", || layers::run(workspace, Args::new([])))?;
     step("error table", || codes::check(workspace))?;
     step("dependencies", || dependencies(workspace))?;
+    step("simulate", || simulate::run_in_ci(workspace))?;
     step("fuzz", || fuzz::run_all(workspace, fuzz::DEFAULT_SECONDS))?;
     if full {
         step("planted", || planted::run_in_ci(workspace))?;

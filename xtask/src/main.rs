@@ -14,6 +14,7 @@ mod pattern;
 mod planted;
 mod process;
 mod random;
+mod simulate;
 mod size;
 mod tools;
 mod trial;
@@ -33,7 +34,10 @@ usage: cargo xtask COMMAND
   layers                                crates depend downwards only
   codes [--check]                       write docs/errors.md; --check only compares
   fuzz [--seconds N] [TARGET]           fuzz every target, 20 s each unless told
-  planted [--seconds N]                 every fuzz target must find its planted bug, 120 s each
+  simulate [--seeds N] [--from SEED]    the store against faults and crashes drawn from seeds: 100000
+  simulate --seed SEED [--trace]        one seed; --trace shows all that happened
+  planted [--seconds N]                 every fuzz target must find its planted bug, 120 s each, and
+                                        the simulation every planted bug of the store
   kill [--count N] [--size BYTES] [--seed N]
                                         stop `xgene` at random moments: 200 times, 8MiB
   bench [floors|ours|peers]             the benches of benches/: floors and ours
@@ -62,6 +66,7 @@ fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
         "layers" => layers::run(&workspace, args),
         "codes" => codes::run(&workspace, args),
         "fuzz" => fuzz::run(&workspace, args),
+        "simulate" => simulate::run(&workspace, args),
         "planted" => planted::run(&workspace, args),
         "kill" => kill::run(&workspace, args),
         "bench" => bench::run(&workspace, args),

@@ -1,5 +1,6 @@
-//! `cargo xtask planted`: a fuzz target that finds nothing proves something only if it can find.
+//! `cargo xtask planted`: a search that finds nothing proves something only if it can find.
 //!
+//! The simulation must find each deliberate bug of the store, which [`simulate`] sees to.
 //! Each parser holds one deliberate defect behind the feature `planted`, and each target must find the
 //! defect of its parser from the seeds alone. As a control the same target without the feature must
 //! not crash.
@@ -12,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::args::Args;
 use crate::fuzz::{DEFAULT_SECONDS as CONTROL_SECONDS, Fuzzer};
 use crate::process;
+use crate::simulate;
 use crate::workspace::Workspace;
 
 /// The longest search per target; every planted defect is meant to be found well within it.
@@ -36,6 +38,7 @@ pub(crate) fn run_in_ci(workspace: &Workspace) -> Result<()> {
 }
 
 fn run_all(workspace: &Workspace, seconds: u64) -> Result<()> {
+    simulate::find_planted(workspace)?;
     let search = Search::open(workspace)?;
     let mut table = format!("{:<28} {:<8} control\n", "target", "planted");
     let mut failed = Vec::new();
