@@ -40,17 +40,17 @@ pub(super) struct SimulatedBackend {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Weather {
     pub(super) mood: Mood,
-    /// One call in so many meets it,
+    /// One call in so many meets it.
     pub(super) odds: u64,
-    /// from this millisecond on: in the middle of an operation as likely as not.
-    pub(super) from_ms: u64,
+    /// Calls that go well before: it may begin in the middle of an operation.
+    pub(super) spared: u64,
 }
 
 impl Weather {
     pub(super) const CLEAR: Self = Self {
         mood: Mood::Honest,
         odds: 1,
-        from_ms: 0,
+        spared: 0,
     };
 }
 
@@ -135,13 +135,19 @@ impl SimulatedBackend {
 
     /// The mood, when it is one of those that matter to a call and this call meets it.
     fn met(&self, matters: impl Fn(Mood) -> bool) -> Mood {
-        let Weather {
-            mood,
-            odds,
-            from_ms,
-        } = self.stored().weather;
-        let concerns = matters(mood) && self.network.now_ms() >= from_ms;
-        if !concerns || !self.network.draw(|random| random.once_in(odds)) {
+        let Weather { mood, odds, .. } = {
+            let mut stored = self.stored();
+            let weather = stored.weather;
+            if !matters(weather.mood) {
+                return Mood::Honest;
+            }
+            stored.weather.spared = weather.spared.saturating_sub(1);
+            if weather.spared > 0 {
+                return Mood::Honest;
+            }
+            weather
+        };
+        if !self.network.draw(|random| random.once_in(odds)) {
             return Mood::Honest;
         }
         self.network.count_fault();

@@ -45,9 +45,9 @@ impl Mood {
     /// A mood of one that fails and never says what is not so.
     pub(super) fn draw_failing(random: &mut Random) -> Self {
         let kind = random.choose(&KINDS);
-        match random.below(4) {
-            0 => Self::FailsEffects(kind),
-            1 => Self::LosesAnswers(kind),
+        match random.below(5) {
+            0 | 1 => Self::FailsEffects(kind),
+            2 => Self::LosesAnswers(kind),
             _ => Self::Unavailable(kind),
         }
     }
@@ -63,6 +63,14 @@ impl Mood {
             5 | 6 => Self::ReadsStale,
             7 => Self::ListsStale,
             _ => Self::draw_failing(random),
+        }
+    }
+
+    /// Calls that matter to it within an operation, about.
+    pub(super) const fn calls(self) -> u64 {
+        match self {
+            Self::Unavailable(_) | Self::ReadsStale | Self::ListsStale => 24,
+            _ => 4,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::testing::simulation::model::{Attempt, Model, Object, Want};
 use crate::testing::simulation::random::Random;
 
 /// Number of names that puts choose from: few, so that versions follow one another.
-pub(super) const NAME_COUNT: usize = 4;
+pub(super) const NAME_COUNT: usize = 3;
 
 /// Chunk length in bytes, the least there is.
 pub(super) const CHUNK_LEN: usize = 64 << 10;
@@ -93,8 +93,8 @@ fn draw_object(random: &mut Random, model: &Model) -> Object {
 fn draw_on(random: &mut Random, client: usize, object: Object, model: &mut Model) -> Operation {
     match random.below(10) {
         0..=3 if model.objects[object].name.is_some() => put(random, client, object, false, model),
-        0 | 4 => Operation::Delete(model.begin(client, object, Want::Delete)),
-        5 => {
+        0 | 4 | 5 => Operation::Delete(model.begin(client, object, Want::Delete)),
+        6 => {
             let start = random.below(3 * CHUNK_LEN as u64 / 2);
             Operation::Read(object, Some(start..start + random.below(100_000)))
         }

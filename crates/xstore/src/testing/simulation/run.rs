@@ -36,9 +36,6 @@ pub(super) enum Kind {
     Outage,
 }
 
-/// About as long as an operation takes, in milliseconds.
-const OPERATION_MS: u64 = 500;
-
 pub(super) struct Run {
     pub(super) seed: u64,
     pub(super) kind: Kind,
@@ -190,13 +187,9 @@ impl Run {
             _ => Mood::draw(&mut self.random),
         };
         let odds = self.random.choose(&[1, 1, 1, 2, 5]);
-        let begins_ms = self.random.choose(&[0, OPERATION_MS]);
-        let from_ms = self.setting.network.now_ms() + self.random.below(begins_ms + 1);
-        let weather = Weather {
-            mood,
-            odds,
-            from_ms,
-        };
+        let at_most = self.random.choose(&[1, mood.calls()]);
+        let spared = self.random.below(at_most);
+        let weather = Weather { mood, odds, spared };
         let lasts = self.random.choose(&[1, 1, 2, 4, 8]);
         // A cloud has one backend below it, or as many as it happens to cover.
         let chosen = self.random.index(self.weather.len());
