@@ -16,6 +16,7 @@ use crate::error::Error;
 
 mod backend;
 mod client;
+mod evidence;
 mod fault;
 mod finale;
 mod judge;

@@ -1,16 +1,11 @@
 //! What must hold after each operation, whatever happened to the backends.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::error::Error;
-use crate::ids::{ManifestHash, ObjectId};
 use crate::manifest::Manifest;
-use crate::names;
-use crate::placement::write_quorum;
 use crate::store::{DeleteReport, Found, Freshness, Listed, Receipt, RecoveryReport};
-use crate::testing::simulation::backend::SimulatedBackend;
 use crate::testing::simulation::model::{Attempt, Object, attempt_of};
 use crate::testing::simulation::operation::Operation;
 use crate::testing::simulation::run::{Kind, Outcome, Reading, Run, Sky};
@@ -398,58 +393,6 @@ impl Run {
         }
     }
 
-    /// At least W backends hold a copy of what was acknowledged.
-    fn stands(&self, manifest: &Manifest) -> Result<(), String> {
-        let body = manifest.body();
-        let copies = body.shares.iter().filter(|share| {
-            let prefix = share.location.manifest_prefix;
-            let key = names::manifest(body.store_tag, prefix, body.version, manifest.hash());
-            let holds = |backend: &Arc<SimulatedBackend>| {
-                let stored = backend.stored();
-                stored
-                    .objects
-                    .get(&key)
-                    .is_some_and(|bytes| bytes == manifest.envelope())
-            };
-            self.setting.backends.iter().any(holds)
-        });
-        let (copies, needed) = (copies.count(), write_quorum(body.k, body.n));
-        if copies >= needed {
-            return Ok(());
-        }
-        Err(format!(
-            "acknowledged with {copies} copies of its manifest, {needed} are needed"
-        ))
-    }
-
-    /// Every share of what was acknowledged is stored as it was sent.
-    fn stored_as_sent(&self, manifest: &Manifest) -> Result<(), String> {
-        let body = manifest.body();
-        let geometry = body.geometry().map_err(|error| error.to_string())?;
-        let index = u64::from(geometry.segments() > 1);
-        for share in &body.shares {
-            let prefix = names::shares(body.store_tag, share.location.share_prefix);
-            let mut whole = 0;
-            for backend in &self.setting.backends {
-                let stored = backend.stored();
-                let sent = stored
-                    .sent
-                    .iter()
-                    .filter(|(key, _)| key.as_str().starts_with(&prefix));
-                whole += sent
-                    .filter(|(key, bytes)| stored.objects.get(*key) == Some(*bytes))
-                    .count() as u64;
-            }
-            if whole != geometry.segments() + index {
-                return Err(format!(
-                    "acknowledged, and share {} is not stored",
-                    share.index
-                ));
-            }
-        }
-        Ok(())
-    }
-
     fn marks_never_go_back(&mut self, client: usize) -> Result<(), String> {
         for object in 0..self.model.objects.len() {
             let Some(id) = self.model.objects[object].id else {
@@ -467,59 +410,6 @@ impl Run {
             }
         }
         Ok(())
-    }
-
-    /// Manifests of an object at all backends, by version.
-    pub(super) fn manifests_of(&self, id: ObjectId) -> BTreeMap<u64, BTreeSet<ManifestHash>> {
-        self.manifests_at(id, |_| true)
-    }
-
-    fn manifests_at(
-        &self,
-        id: ObjectId,
-        at: impl Fn(usize) -> bool,
-    ) -> BTreeMap<u64, BTreeSet<ManifestHash>> {
-        let (keys, mut versions) = (&self.setting.keys, BTreeMap::<u64, BTreeSet<_>>::new());
-        let tag = keys.store_tag();
-        for (number, backend) in self.setting.backends.iter().enumerate() {
-            let stored = backend.stored();
-            for uid in stored.identities.iter().filter(|_| at(number)) {
-                let start = names::manifest_versions(tag, keys.manifest_prefix(id, *uid));
-                let names = stored
-                    .objects
-                    .keys()
-                    .filter(|key| key.as_str().starts_with(&start));
-                for (_, version, hash) in names.filter_map(|key| names::parse_manifest(tag, key)) {
-                    versions.entry(version).or_default().insert(hash);
-                }
-            }
-        }
-        versions
-    }
-
-    /// Whether two manifests claim the newest version: then every read says so, until the owner
-    /// has chosen.
-    pub(super) fn is_contested(&self, object: Object) -> bool {
-        let id = self.model.objects[object].id;
-        let versions = id.map(|id| self.manifests_of(id)).unwrap_or_default();
-        versions
-            .last_key_value()
-            .is_some_and(|(_, hashes)| hashes.len() > 1)
-    }
-
-    /// Whether a client has seen a version that only a faulty backend had, and refuses what the
-    /// others show.
-    pub(super) fn saw_what_is_lost(&self, client: usize, object: Object) -> bool {
-        let Some(id) = self.model.objects[object].id else {
-            return false;
-        };
-        let Some((version, hash)) = self.clients[client].mark(&self.setting, id) else {
-            return false;
-        };
-        let honest = self.manifests_at(id, |at| self.is_honest(at));
-        !honest
-            .get(&version)
-            .is_some_and(|hashes| hashes.contains(&hash))
     }
 }
 
