@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::backend::{BackendErrorKind, ObjectKey, Put, StorageBackend};
 use crate::error::Error;
+use crate::planted::{self, Bug};
 
 /// Creates an object and reads its end back: an acknowledgement alone proves nothing about what is
 /// stored, and neither does the word that the name is taken.
@@ -15,6 +16,9 @@ pub(crate) async fn put_confirmed(
 ) -> Result<(), Error> {
     let (len, end) = (object.len() as u64, object.slice(object.len() - end_len..));
     let (Put::Created | Put::AlreadyExists) = backend.put_new(key, object).await?;
+    if planted::is(Bug::ConfirmNothing) {
+        return Ok(());
+    }
     let stored = backend.get_range(key, len - end_len as u64..len + 1).await;
     match stored {
         Ok(stored) if stored == end => Ok(()),

@@ -15,8 +15,8 @@ impl Run {
     /// At least W backends hold a copy of what was acknowledged.
     pub(super) fn stands(&self, manifest: &Manifest) -> Result<(), String> {
         let body = manifest.body();
-        let copies = body.shares.iter().filter(|share| {
-            let prefix = share.location.manifest_prefix;
+        let copies = body.stored().filter(|(_, at)| {
+            let prefix = at.manifest_prefix;
             let key = names::manifest(body.store_tag, prefix, body.version, manifest.hash());
             let holds = |backend: &Arc<SimulatedBackend>| {
                 let stored = backend.stored();
@@ -41,8 +41,8 @@ impl Run {
         let body = manifest.body();
         let geometry = body.geometry().map_err(|error| error.to_string())?;
         let index = u64::from(geometry.segments() > 1);
-        for share in &body.shares {
-            let prefix = names::shares(body.store_tag, share.location.share_prefix);
+        for (share, at) in body.stored() {
+            let prefix = names::shares(body.store_tag, at.share_prefix);
             let mut whole = 0;
             for backend in &self.setting.backends {
                 let stored = backend.stored();

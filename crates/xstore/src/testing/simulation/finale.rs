@@ -141,8 +141,8 @@ impl Run {
             .filter_map(open)
             .filter(|manifest| manifest.body().state == STATE_LIVE);
         let starts = |manifest: Manifest| {
-            let shares = manifest.body().shares.iter();
-            let starts = shares.map(|share| names::shares(tag, share.location.share_prefix));
+            let stored = manifest.body().stored();
+            let starts = stored.map(|(_, at)| names::shares(tag, at.share_prefix));
             starts.collect::<Vec<_>>()
         };
         live.flat_map(starts).collect()
