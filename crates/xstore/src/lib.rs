@@ -24,6 +24,7 @@ pub mod catalogue;
 pub mod cbor;
 mod chunk;
 pub mod clock;
+pub mod durability;
 pub mod entropy;
 mod error;
 pub mod geometry;
