@@ -375,6 +375,32 @@ pub(crate) enum StoreVerb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Compute how likely a year costs an object, from assumptions about its backends
+    Durability(Durability),
+}
+
+/// `xgene store durability`.
+#[derive(Debug, Args)]
+pub(crate) struct Durability {
+    /// Shares needed to read
+    #[arg(short = 'k', long, value_name = "K")]
+    pub(crate) threshold: u8,
+    /// Shares stored, one at each backend
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) shares: u8,
+    /// Probability that a backend loses its share within a year: one for all, or N of them
+    #[arg(long, value_name = "P", value_delimiter = ',', required = true)]
+    pub(crate) loss: Vec<f64>,
+    /// Mean time to restore one share; assumed to be 7 days unless given
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) repair: Option<f64>,
+    /// Time between checks; a loss is assumed to be noticed at once unless given
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) check: Option<f64>,
+    /// Probability that one administrator, credential or operator destroys too many shares within a
+    /// year; left out unless given
+    #[arg(long, value_name = "P")]
+    pub(crate) common_cause: Option<f64>,
 }
 
 /// Where a store keeps its shares.

@@ -290,7 +290,7 @@ fn local_domain(url: &str) -> xstore::placement::FailureDomain {
     }
 }
 
-fn access(threshold: u8, share_count: u8) -> Result<AccessStructure, Failure> {
+pub(crate) fn access(threshold: u8, share_count: u8) -> Result<AccessStructure, Failure> {
     AccessStructure::try_new(threshold, share_count)
         .map_err(|error| Failure::usage(error.to_string()))
 }

@@ -1,5 +1,7 @@
 //! `xgene store`: split storage by name, without consent or genomics.
 
+mod durability;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -59,6 +61,7 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
             backends,
             dry_run,
         } => rm(&name, &backends, dry_run, session).await,
+        StoreVerb::Durability(args) => durability::run(&args, session),
     }
 }
 

@@ -7,6 +7,7 @@
 mod bad_input;
 mod consent;
 mod documents;
+mod durability;
 mod keys;
 mod real_files;
 mod repair;
