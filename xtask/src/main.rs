@@ -10,6 +10,7 @@ mod codes;
 mod fuzz;
 mod kill;
 mod layers;
+mod mutants;
 mod pattern;
 mod planted;
 mod process;
@@ -38,6 +39,8 @@ usage: cargo xtask COMMAND
   simulate --seed SEED [--trace]        one seed; --trace shows all that happened
   planted [--seconds N]                 every fuzz target must find its planted bug, 120 s each, and
                                         the simulation every planted bug of the store
+  mutants MODULE                        small defects in one module, of which tests must notice
+                                        90 %; writes the row of docs/assurance.md
   kill [--count N] [--size BYTES] [--seed N]
                                         stop `xgene` at random moments: 200 times, 8MiB
   bench [floors|ours|peers]             the benches of benches/: floors and ours
@@ -68,6 +71,7 @@ fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
         "fuzz" => fuzz::run(&workspace, args),
         "simulate" => simulate::run(&workspace, args),
         "planted" => planted::run(&workspace, args),
+        "mutants" => mutants::run(&workspace, args),
         "kill" => kill::run(&workspace, args),
         "bench" => bench::run(&workspace, args),
         other => bail!("no command {other:?}\n\n{USAGE}"),

@@ -28,6 +28,12 @@ pub(crate) const CARGO_FUZZ: Tool = Tool {
     version: "0.13.2",
 };
 
+/// Plants one small defect at a time and runs the tests.
+pub(crate) const CARGO_MUTANTS: Tool = Tool {
+    name: "cargo-mutants",
+    version: "27.1.0",
+};
+
 impl Tool {
     /// Path of the tool, which is built first unless this version is there already.
     pub(crate) fn ensure(&self, workspace: &Workspace) -> Result<PathBuf> {
@@ -42,8 +48,14 @@ impl Tool {
         Ok(binary)
     }
 
+    /// What cargo passes first, and `cargo-mutants` insists on.
+    pub(crate) fn subcommand(&self) -> &'static str {
+        self.name.trim_start_matches("cargo-")
+    }
+
     fn is_installed(&self, binary: &PathBuf) -> bool {
         let output = Command::new(binary)
+            .arg(self.subcommand())
             .arg("--version")
             .stdin(Stdio::null())
             .output();
