@@ -197,6 +197,22 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_names_who_could_read() {
+        let one = FailureDomain {
+            zone: Some("EEA".into()),
+            operator: Some("clinic".into()),
+            credential: Some("backup".into()),
+            host: Some("nas".into()),
+        };
+        let refusal = crate::Error::ZoneQuorum(check(2, &[(0, &one), (1, &one)]));
+        assert_eq!(
+            refusal.to_string(),
+            "one party could read alone: zone EEA would hold 2 shares, operator clinic would hold 2 \
+             shares, credential backup would hold 2 shares, host nas would hold 2 shares"
+        );
+    }
+
+    #[test]
     fn the_same_index_twice_counts_once() {
         let (a, b) = (zone("US"), zone("US"));
         assert!(check(2, &[(0, &a), (0, &b)]).is_empty());
@@ -212,6 +228,8 @@ mod tests {
         assert!(check(2, &held).is_empty());
         assert!(is_trial(2, &held));
         assert!(!is_trial(2, &held[..1]));
+        let (named, unnamed) = (zone("EEA"), FailureDomain::default());
+        assert!(!is_trial(2, &[(0, &here), (1, &named), (2, &unnamed)]));
     }
 
     #[test]
