@@ -222,3 +222,22 @@ fn a_manifest_of_100_gb_is_small() {
         manifest.envelope().len()
     );
 }
+
+/// Readers fetch [`MAX_LEN`] bytes at most, so what may be written must fit exactly.
+#[test]
+fn the_longest_body_is_read_and_a_longer_one_is_not_signed() {
+    let owner = keys(7);
+    let with_extension = |len| {
+        let mut body = body(&owner);
+        body.extension = Some(Blob(vec![0xa0; len]));
+        body
+    };
+    let around = cbor::to_vec(&with_extension(MAX_BODY_LEN / 2)).len() - MAX_BODY_LEN / 2;
+    let longest = MAX_BODY_LEN - around;
+    let manifest = Manifest::seal(with_extension(longest), &owner).unwrap();
+    assert_eq!(manifest.envelope().len(), MAX_LEN);
+    let nobody = TrustedMakers::default();
+    Manifest::open(manifest.envelope(), &verifier(Some(&owner), &nobody)).unwrap();
+    let longer = Manifest::seal(with_extension(longest + 1), &owner);
+    assert_eq!(longer.unwrap_err().code(), "MANIFEST_INVALID");
+}
