@@ -241,3 +241,14 @@ fn the_longest_body_is_read_and_a_longer_one_is_not_signed() {
     let longer = Manifest::seal(with_extension(longest + 1), &owner);
     assert_eq!(longer.unwrap_err().code(), "MANIFEST_INVALID");
 }
+
+/// What a manifest says of a place is what placement judges it by.
+#[test]
+fn a_location_keeps_the_labels_of_its_failure_domain() {
+    let mut location = share(0).location;
+    location.operator = Some("clinic".into());
+    location.credential = Some("backup".into());
+    let domain = location.failure_domain();
+    let labels: Vec<&str> = domain.labels().map(|(_, value)| value).collect();
+    assert_eq!(labels, ["EEA", "clinic", "backup", "this computer"]);
+}
