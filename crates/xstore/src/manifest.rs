@@ -263,7 +263,7 @@ impl Body {
                 "its shares are not one of each index",
             ),
             (
-                self.stored().count() >= usize::from(self.k).max(write_quorum(self.k, self.n)),
+                self.stored().count() >= usize::from(self.k).max(self.write_quorum()),
                 "too few of its shares are stored",
             ),
             (
@@ -302,7 +302,13 @@ impl Body {
     /// those that hold a copy, all but W - 1.
     #[must_use]
     pub fn read_quorum(&self) -> usize {
-        (self.stored().count() + 1).saturating_sub(write_quorum(self.k, self.n))
+        (self.stored().count() + 1).saturating_sub(self.write_quorum())
+    }
+
+    /// Copies that make a version count: W.
+    #[must_use]
+    pub fn write_quorum(&self) -> usize {
+        write_quorum(self.k, self.n)
     }
 
     /// The shares that are stored somewhere, by ascending index, and where.

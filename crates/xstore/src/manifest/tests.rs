@@ -245,7 +245,7 @@ fn the_longest_body_is_read_and_a_longer_one_is_not_signed() {
 /// What a manifest says of a place is what placement judges it by.
 #[test]
 fn a_location_keeps_the_labels_of_its_failure_domain() {
-    let mut location = share(0).location;
+    let mut location = share(0).location.unwrap();
     location.operator = Some("clinic".into());
     location.credential = Some("backup".into());
     let domain = location.failure_domain();

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::future::join_all;
+
 use crate::backend::{BackendError, BackendErrorKind};
 use crate::catalogue::{Mark, check_mark};
 use crate::error::Error;
 use crate::ids::{BackendUid, MakerKey, ManifestHash, ObjectId, Prefix, StoreTag};
-use crate::manifest::{self, Body, Location, Manifest, STATE_DELETED};
+use crate::manifest::{self, Body, Location, Manifest, Provenance, STATE_DELETED};
 use crate::names;
 use crate::placement::write_quorum;
 use crate::planted::{self, Bug};
@@ -14,6 +16,7 @@ use crate::store::commit::rivalry;
 use crate::store::gather::gather;
 use crate::store::listing::for_each_page;
 use crate::store::sites::{Site, Sites};
+use crate::store::upload::put_confirmed;
 use crate::store::{Attached, Store};
 
 /// A backend may show any number of forged names; no more than this many are looked at.
@@ -60,8 +63,38 @@ impl Copies {
         Self {
             strangers: sites.strangers.iter().map(label).collect(),
             failures: sites.failures.iter().map(failure).collect(),
+            late: sites.late.len(),
             ..Self::default()
         }
+    }
+
+    /// What was read at `places`.
+    fn read(
+        places: &[(Site, Prefix)],
+        reads: impl Iterator<Item = Option<Result<Vec<Manifest>, BackendError>>>,
+    ) -> Self {
+        let mut copies = Self::default();
+        for ((site, _), read) in places.iter().zip(reads) {
+            match read {
+                Some(Ok(found)) => {
+                    copies.answered.insert(site.uid);
+                    for manifest in found {
+                        copies.held.insert((manifest.hash(), site.uid));
+                        if !copies.manifests.contains(&manifest) {
+                            copies.manifests.push(manifest);
+                        }
+                    }
+                }
+                Some(Err(failure)) => copies.failures.push(failure),
+                None => copies.late += 1,
+            }
+        }
+        copies
+    }
+
+    /// How many backends hold a manifest.
+    fn holders(&self, hash: ManifestHash) -> usize {
+        self.held.iter().filter(|(held, _)| *held == hash).count()
     }
 
     fn add(&mut self, more: Self) {
@@ -71,6 +104,8 @@ impl Copies {
             }
         }
         self.answered.extend(more.answered);
+        self.held.extend(more.held);
+        self.late += more.late;
         self.failures.extend(more.failures);
     }
 }
@@ -86,6 +121,26 @@ impl Wanted {
     }
 }
 
+/// How long a reader waits for backends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Until all have answered.
+    All,
+    /// Until the answers of others cannot change the outcome.
+    Enough,
+}
+
+/// The version of the newest of `manifests` if so many backends hold it that it is committed.
+fn committed<'a>(
+    manifests: impl Iterator<Item = &'a Manifest>,
+    holders: impl Fn(ManifestHash) -> usize,
+) -> Option<u64> {
+    let newest = manifests.max_by_key(|manifest| manifest.body().version)?;
+    let body = newest.body();
+    // Two of one version: the one that comes up does not matter, both have fewer than all.
+    (holders(newest.hash()) >= body.write_quorum()).then_some(body.version)
+}
+
 /// What backends hold of one object.
 #[derive(Default)]
 pub(crate) struct Copies {
@@ -93,6 +148,10 @@ pub(crate) struct Copies {
     pub(crate) manifests: Vec<Manifest>,
     /// Backends that answered, whatever they hold.
     pub(crate) answered: BTreeSet<BackendUid>,
+    /// Which of them hold which manifest.
+    held: BTreeSet<(ManifestHash, BackendUid)>,
+    /// Backends that were not waited for.
+    late: usize,
     /// Labels of backends that answered that they have no identity, and so no manifest.
     pub(crate) strangers: Vec<String>,
     pub(crate) failures: Vec<BackendError>,
@@ -108,42 +167,40 @@ impl Store {
     /// was seen or one another.
     pub async fn find_file(&self, envelope: &[u8]) -> Result<Found, Error> {
         let file = Manifest::open(envelope, &self.verifier())?;
-        let body = file.body().clone();
-        let mut copies = self.follow(&file).await;
+        let object = file.body().object_id.to_string();
+        let (mut copies, sites) = match self.follow(&file, Patience::Enough).await? {
+            (copies, sites) if self.is_settled(&copies, Wanted::of(file.body()))? => {
+                (copies, sites)
+            }
+            _ => self.follow(&file, Patience::All).await?,
+        };
         copies.manifests.push(file);
-        let found = self.choose(copies)?;
-        let found = found.ok_or_else(|| Error::ObjectNotFound(body.object_id.to_string()))?;
-        live(found, &body.object_id.to_string())
+        let found = self.choose(&copies)?;
+        let found = found.ok_or_else(|| Error::ObjectNotFound(object.clone()))?;
+        self.complete(&found.manifest, &copies, &sites).await;
+        live(found, &object)
     }
 
     /// What the backends hold that `from` names, and then those that the newest found there names,
     /// until there is none that was not asked: an object may have moved since `from` was written.
-    pub(crate) async fn follow(&self, from: &Manifest) -> Copies {
+    async fn follow(&self, from: &Manifest, patience: Patience) -> Result<(Copies, Sites), Error> {
         let mut newest = from.body().clone();
-        let enough = newest.read_quorum().max(newest.k.into());
-        let sites = self.sites_for_reading(newest.store_tag, enough).await;
+        let enough = newest.write_quorum().max(newest.k.into());
+        let sites = self.sites_with(newest.store_tag, patience, enough).await;
         let mut copies = Copies::of(&sites);
         loop {
             let mut places = self.places_of(&newest, &sites.known);
             places.retain(|(site, _)| !copies.answered.contains(&site.uid));
             if places.is_empty() {
-                return copies;
+                return Ok((copies, sites));
             }
-            let quorum = newest.read_quorum();
-            let enough = |answered: &BTreeSet<BackendUid>| {
-                let stored = newest.stored();
-                stored
-                    .filter(|(_, at)| answered.contains(&at.backend))
-                    .count()
-                    >= quorum
-            };
-            let more = self.copies_of(&places, Wanted::of(&newest), enough).await;
-            copies.add(more);
+            let wanted = Wanted::of(&newest);
+            copies.add(self.copies_with(&places, wanted, patience).await?);
             let later = copies.manifests.iter().map(Manifest::body);
             let later = later.filter(|body| body.version > newest.version);
             match later.max_by_key(|body| body.version) {
                 Some(later) => newest = later.clone(),
-                None => return copies,
+                None => return Ok((copies, sites)),
             }
         }
     }
@@ -154,7 +211,8 @@ impl Store {
     /// [`Error::ObjectNotFound`] when enough backends answered that there is none;
     /// [`Error::InsufficientBackends`] when too few did to say so; else as [`Store::find_file`].
     pub async fn find_name(&self, name: &str) -> Result<Found, Error> {
-        let found = self.find_id(self.keys()?.named_object(name)).await?;
+        let object = self.keys()?.named_object(name);
+        let found = self.find_id(object, Patience::Enough).await?;
         live(
             found.ok_or_else(|| Error::ObjectNotFound(name.to_owned()))?,
             name,
@@ -162,27 +220,27 @@ impl Store {
     }
 
     /// The newest manifest of an object of this owner, deleted or not.
-    pub(crate) async fn find_id(&self, object: ObjectId) -> Result<Option<Found>, Error> {
+    pub(crate) async fn find_id(
+        &self,
+        object: ObjectId,
+        patience: Patience,
+    ) -> Result<Option<Found>, Error> {
         let keys = self.keys()?;
-        let tag = keys.store_tag();
+        let wanted = Wanted {
+            tag: keys.store_tag(),
+            object,
+            maker: keys.maker(),
+        };
+        let (copies, sites) = match self.ask(wanted, patience).await? {
+            (copies, sites) if self.is_settled(&copies, wanted)? => (copies, sites),
+            _ => self.ask(wanted, Patience::All).await?,
+        };
+        let answered = copies.answered.len() + copies.strangers.len();
         // Wherever among all backends W copies lie, one of so many answers has one.
         let needed = self.access.map_or(self.backends.len(), |access| {
             let quorum = write_quorum(access.threshold(), access.share_count());
             (self.backends.len() + 1).saturating_sub(quorum)
         });
-        let sites = self.sites_for_reading(tag, needed).await;
-        let place = |site: &Site| (site.clone(), keys.manifest_prefix(object, site.uid));
-        let places: Vec<(Site, Prefix)> = sites.known.iter().map(place).collect();
-        let wanted = Wanted {
-            tag,
-            object,
-            maker: keys.maker(),
-        };
-        let mut copies = Copies::of(&sites);
-        let strangers = copies.strangers.len();
-        let enough = |answered: &BTreeSet<BackendUid>| answered.len() + strangers >= needed;
-        copies.add(self.copies_of(&places, wanted, enough).await);
-        let answered = copies.answered.len() + strangers;
         if copies.manifests.is_empty() && answered < needed {
             return Err(Error::InsufficientBackends {
                 needed,
@@ -190,7 +248,10 @@ impl Store {
                 failures: copies.failures,
             });
         }
-        let found = self.choose(copies)?;
+        let found = self.choose(&copies)?;
+        if let Some(found) = &found {
+            self.complete(&found.manifest, &copies, &sites).await;
+        }
         if found.is_none()
             && let Some(mark) = self.catalogue.mark(keys.maker(), object)?
         {
@@ -203,6 +264,62 @@ impl Store {
         Ok(found)
     }
 
+    /// What all backends of the store hold of an object of this owner.
+    async fn ask(&self, wanted: Wanted, patience: Patience) -> Result<(Copies, Sites), Error> {
+        let keys = self.keys()?;
+        let enough = self.access.map_or(self.backends.len(), |access| {
+            write_quorum(access.threshold(), access.share_count())
+        });
+        let sites = self.sites_with(wanted.tag, patience, enough).await;
+        let place = |site: &Site| {
+            let prefix = keys.manifest_prefix(wanted.object, site.uid);
+            (site.clone(), prefix)
+        };
+        let places: Vec<(Site, Prefix)> = sites.known.iter().map(place).collect();
+        let mut copies = Copies::of(&sites);
+        copies.add(self.copies_with(&places, wanted, patience).await?);
+        Ok((copies, sites))
+    }
+
+    /// Whether no other answer can change what these say: all have answered, or so many hold the
+    /// newest manifest that it is committed, and this client has seen no later one.
+    ///
+    /// So a later version that is not committed yet may be overlooked by one who has never seen it,
+    /// and by nobody else: whoever saw it has completed its copies ([`Store::complete`]).
+    fn is_settled(&self, copies: &Copies, wanted: Wanted) -> Result<bool, Error> {
+        if copies.late == 0 {
+            return Ok(true);
+        }
+        let seen = self.catalogue.mark(wanted.maker, wanted.object)?;
+        Ok(
+            committed(copies.manifests.iter(), |hash| copies.holders(hash))
+                .is_some_and(|version| seen.is_none_or(|seen| seen.version <= version)),
+        )
+    }
+
+    /// Writes the copies that a newest manifest lacks to be committed: it was seen, so it must stay.
+    /// Only its owner does, and what a backend does not take is left for the next reader.
+    async fn complete(&self, manifest: &Manifest, copies: &Copies, sites: &Sites) {
+        let body = manifest.body();
+        let holders = copies.holders(manifest.hash());
+        if holders >= body.write_quorum() || *manifest.provenance() != Provenance::Owner {
+            return;
+        }
+        let bytes = bytes::Bytes::copy_from_slice(manifest.envelope());
+        let lacking = self.places_of(body, &sites.known).into_iter();
+        let lacking = lacking.filter(|(site, _)| copies.answered.contains(&site.uid));
+        let copies = lacking.map(|(site, prefix)| {
+            let key = names::manifest(body.store_tag, prefix, body.version, manifest.hash());
+            let (bytes, len) = (bytes.clone(), bytes.len());
+            async move {
+                put_confirmed(&*site.attached.backend, &key, bytes, len)
+                    .await
+                    .is_ok()
+            }
+        });
+        join_all(copies).await;
+    }
+
     /// The newest manifest of an object of this owner, for one who is going to follow it with the
     /// next version.
     ///
@@ -210,7 +327,7 @@ impl Store {
     /// [`Error::InsufficientBackends`] when it is not known to be the newest; else as
     /// [`Store::find_name`].
     pub(crate) async fn find_to_follow(&self, object: ObjectId) -> Result<Option<Manifest>, Error> {
-        let Some(found) = self.find_id(object).await? else {
+        let Some(found) = self.find_id(object, Patience::All).await? else {
             return Ok(None);
         };
         match found.freshness {
@@ -234,40 +351,36 @@ impl Store {
 
     /// Reads the highest valid version at each of `places`.
     pub(crate) async fn copies(&self, places: &[(Site, Prefix)], wanted: Wanted) -> Copies {
-        self.copies_of(places, wanted, |_| false).await
-    }
-
-    /// As [`Store::copies`], but once `enough` backends have answered the others are not waited for.
-    async fn copies_of(
-        &self,
-        places: &[(Site, Prefix)],
-        wanted: Wanted,
-        enough: impl Fn(&BTreeSet<BackendUid>) -> bool,
-    ) -> Copies {
         let reads = places
             .iter()
             .map(|(site, prefix)| self.copy_at(site, *prefix, wanted));
-        let answered = |reads: &[Option<Result<Vec<Manifest>, BackendError>>]| {
-            let reads = places.iter().zip(reads);
-            let answered = reads.filter(|(_, read)| matches!(read, Some(Ok(_))));
-            enough(&answered.map(|((site, _), _)| site.uid).collect())
+        Copies::read(places, join_all(reads).await.into_iter().map(Some))
+    }
+
+    /// As [`Store::copies`], but with [`Patience::Enough`] others are not waited for once the newest
+    /// is known to be committed and this client has seen no later one.
+    async fn copies_with(
+        &self,
+        places: &[(Site, Prefix)],
+        wanted: Wanted,
+        patience: Patience,
+    ) -> Result<Copies, Error> {
+        let seen = self.catalogue.mark(wanted.maker, wanted.object)?;
+        let seen = seen.map_or(0, |seen| seen.version);
+        let reads = places
+            .iter()
+            .map(|(site, prefix)| self.copy_at(site, *prefix, wanted));
+        let enough = |reads: &[Option<Result<Vec<Manifest>, BackendError>>]| {
+            let read = reads.iter().flatten().flatten();
+            let holders = |hash| {
+                let holds = |held: &&Vec<Manifest>| held.iter().any(|copy| copy.hash() == hash);
+                read.clone().filter(holds).count()
+            };
+            let newest = committed(read.clone().flatten(), holders);
+            patience == Patience::Enough && newest.is_some_and(|version| version >= seen)
         };
-        let mut copies = Copies::default();
-        for ((site, _), read) in places.iter().zip(gather(reads, answered).await) {
-            let Some(read) = read else { continue };
-            match read {
-                Ok(found) => {
-                    copies.answered.insert(site.uid);
-                    for manifest in found {
-                        if !copies.manifests.contains(&manifest) {
-                            copies.manifests.push(manifest);
-                        }
-                    }
-                }
-                Err(failure) => copies.failures.push(failure),
-            }
-        }
-        copies
+        let reads = gather(reads, enough).await;
+        Ok(Copies::read(places, reads.into_iter()))
     }
 
     /// The valid manifests of the highest version at one backend; a forged or damaged copy is
@@ -328,7 +441,7 @@ impl Store {
     }
 
     /// The highest version, checked against rivals and against what this client has seen.
-    fn choose(&self, copies: Copies) -> Result<Option<Found>, Error> {
+    fn choose(&self, copies: &Copies) -> Result<Option<Found>, Error> {
         let versions = copies.manifests.iter().map(|copy| copy.body().version);
         let highest = if planted::is(Bug::AcceptOlder) {
             versions.min()

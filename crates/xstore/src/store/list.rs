@@ -8,6 +8,7 @@ use crate::ids::{ObjectId, Prefix, StoreTag};
 use crate::manifest::{self, Manifest, Provenance, STATE_LIVE};
 use crate::names;
 use crate::store::Store;
+use crate::store::find::Patience;
 use crate::store::listing::for_each_page;
 use crate::store::sites::Site;
 
@@ -72,7 +73,7 @@ impl Store {
     /// # Errors
     /// [`Error::Rollback`] and its kin when copies contradict what was seen.
     pub async fn listed(&self, object: ObjectId) -> Result<Option<Listed>, Error> {
-        let Some(found) = self.find_id(object).await? else {
+        let Some(found) = self.find_id(object, Patience::All).await? else {
             return Ok(None);
         };
         if found.manifest.body().state != STATE_LIVE {

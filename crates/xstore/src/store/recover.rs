@@ -24,7 +24,7 @@ pub enum Recovered {
     Finished {
         /// The manifest that stands.
         manifest: Box<Manifest>,
-        /// What the caller of the stopped operation left to say.
+        /// What the caller of the stopped operation left to do, if it was not done.
         note: Option<String>,
     },
 }
@@ -41,7 +41,8 @@ pub struct RecoveryReport {
 impl Store {
     /// Ends what earlier runs left unfinished; safe to call at any time, by several processes.
     ///
-    /// `on_finished` is called with a manifest and its note before the journal forgets them.
+    /// `on_finished` is called with a manifest, and with its note when the caller's last step was not
+    /// done, before the journal forgets them.
     ///
     /// # Errors
     /// When the journal itself cannot be read. An operation that cannot be ended now is listed in
@@ -78,8 +79,11 @@ impl Store {
             return self.undo(entry, &sites).await;
         };
         let manifest = Manifest::open(envelope, &self.verifier())?;
-        let note = entry.intent.note.clone();
-        if !matches!(entry.phase, Phase::Committed(_)) {
+        let committed = matches!(entry.phase, Phase::Committed(_));
+        let note = entry.intent.note.clone().filter(|_| !committed);
+        if committed {
+            on_finished(&manifest, None)?;
+        } else {
             match self.standing(&manifest, &sites).await? {
                 Standing::Free => {
                     let former = entry.intent.former.as_ref();

@@ -13,6 +13,7 @@ use crate::entropy::draw;
 use crate::error::Error;
 use crate::ids::{BackendUid, StoreTag};
 use crate::names;
+use crate::store::find::Patience;
 use crate::store::gather::gather;
 use crate::store::{Attached, Store};
 
@@ -89,9 +90,22 @@ impl Store {
         self.sorted(tag, answers.into_iter().map(Some))
     }
 
-    /// As [`Store::sites`], for a reader: identities that were read before are believed, and once
-    /// `enough` backends are known it waits no longer for others than it pays.
+    /// As [`Store::sites`], for one who reads shares and verifies them: identities that were read
+    /// before are believed, and once `enough` backends are known others are not waited for.
     pub(crate) async fn sites_for_reading(&self, tag: StoreTag, enough: usize) -> Sites {
+        self.sites_with(tag, Patience::Enough, enough).await
+    }
+
+    /// All backends, or `enough` of them.
+    pub(crate) async fn sites_with(
+        &self,
+        tag: StoreTag,
+        patience: Patience,
+        enough: usize,
+    ) -> Sites {
+        if patience == Patience::All {
+            return self.sites(tag).await;
+        }
         let asks = self.backends.iter().map(|site| async move {
             match self.identities.get(tag, site) {
                 Some(uid) => Ok(Some(uid)),

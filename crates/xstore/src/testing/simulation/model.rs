@@ -144,6 +144,11 @@ impl Model {
         }
         let of = |known: &&Known| known.id == Some(manifest.body().object_id);
         let known = self.objects.iter().find(of)?;
+        // An earlier deletion, of which only removals were left, is none of those that are open.
+        let decided = known.decided.as_ref().map(|decided| decided.body().version);
+        if decided >= Some(manifest.body().version) {
+            return None;
+        }
         let deletes = |attempt: &&Attempt| {
             let wish = &self.wishes[**attempt];
             (wish.client, wish.want) == (client, Want::Delete)
