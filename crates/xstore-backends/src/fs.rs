@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use xstore::{BackendError, Capabilities, ListPage, ObjectKey, ObjectMeta, Put, StorageBackend};
 
+mod buffers;
 mod delete;
 mod error;
 mod layout;
@@ -22,6 +23,7 @@ mod root;
 mod staging;
 mod write;
 
+use buffers::Buffers;
 use error::FsError;
 pub use layout::ObjectPath;
 use root::Root;
@@ -34,6 +36,7 @@ use root::Root;
 pub struct FsBackend {
     id: String,
     root: Arc<Root>,
+    buffers: Buffers,
 }
 
 impl FsBackend {
@@ -52,6 +55,7 @@ impl FsBackend {
         Ok(Self {
             id: id.to_owned(),
             root: Arc::new(root),
+            buffers: Buffers::default(),
         })
     }
 
@@ -99,7 +103,8 @@ impl StorageBackend for FsBackend {
 
     async fn get_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
         let path = ObjectPath::new(key);
-        self.run(move |root| read::get_range(root, &path, range))
+        let buffers = self.buffers.clone();
+        self.run(move |root| read::get_range(root, &path, range, &buffers))
             .await
     }
 

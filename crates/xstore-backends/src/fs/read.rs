@@ -9,6 +9,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::{Errno, pread, retry_on_intr};
 use xstore::ObjectMeta;
 
+use super::buffers::Buffers;
 use super::error::FsError;
 use super::layout::ObjectPath;
 use super::root::Root;
@@ -25,11 +26,12 @@ pub(super) fn get_range(
     root: &Root,
     path: &ObjectPath,
     range: Range<u64>,
+    buffers: &Buffers,
 ) -> Result<Bytes, FsError> {
     let (file, metadata) = open_object(root, path)?;
     // The length is bounded by the file, not by the caller, before memory is taken for it.
     let len_bytes = range.end.min(metadata.len()).saturating_sub(range.start);
-    read_at(&file, range.start, len_bytes)
+    read_at(&file, range.start, len_bytes, buffers)
 }
 
 /// Opens an object and asks about it; anything but a file is refused, links included.
@@ -51,9 +53,9 @@ fn open_object(root: &Root, path: &ObjectPath) -> Result<(File, Metadata), FsErr
 }
 
 /// Reads `len_bytes` from `offset` on, or fewer if the file ends before.
-fn read_at(file: &File, offset: u64, len_bytes: u64) -> Result<Bytes, FsError> {
+fn read_at(file: &File, offset: u64, len_bytes: u64, buffers: &Buffers) -> Result<Bytes, FsError> {
     let len_bytes = usize::try_from(len_bytes).map_err(|_| FsError::OutOfMemory)?;
-    let mut bytes = Vec::new();
+    let mut bytes = buffers.take(len_bytes);
     bytes
         .try_reserve_exact(len_bytes)
         .map_err(|_| FsError::OutOfMemory)?;
@@ -67,5 +69,5 @@ fn read_at(file: &File, offset: u64, len_bytes: u64) -> Result<Bytes, FsError> {
     }
     // The allocator may have given more room than asked for.
     bytes.truncate(len_bytes);
-    Ok(bytes.into())
+    Ok(buffers.lend(bytes))
 }

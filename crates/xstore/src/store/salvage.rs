@@ -29,7 +29,7 @@ pub struct SalvageReport {
 }
 
 /// Zeros that are written at a time.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 impl Store {
     /// Writes what is good of the object to `output`, at its place, and lists what is lost.

@@ -12,7 +12,7 @@ use xstore::{
     BackendErrorKind, Error, Manifest, PutOptions, Recovered, Store, names, nothing_more,
 };
 
-use crate::world::{World, get, payload};
+use crate::world::{World, get, payload, scratch};
 
 fn named() -> PutOptions {
     let mut options = PutOptions::default();
@@ -29,7 +29,7 @@ fn other_client(world: &World) -> World {
         backends: world.backends.clone(),
         keys: Arc::clone(&world.keys),
         catalogue: Arc::new(MemoryCatalogue::default()),
-        journal: tempfile::tempdir().unwrap(),
+        journal: scratch(),
         now: world.now,
     }
 }

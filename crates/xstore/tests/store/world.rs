@@ -52,7 +52,7 @@ impl World {
             plans,
             keys: Arc::new(OwnerKeys::derive(&RootKey::from_bytes([7; 32]))),
             catalogue: Arc::new(MemoryCatalogue::default()),
-            journal: tempfile::tempdir().unwrap(),
+            journal: scratch(),
             now: NOW,
         }
     }
@@ -159,6 +159,13 @@ pub(crate) async fn get(store: &Store, manifest: &Manifest) -> Result<(Vec<u8>, 
         .get(manifest, &mut out, &GetOptions::default())
         .await?;
     Ok((out, report))
+}
+
+/// A folder for a journal, in memory where there is a place for that: what is tested is not the disk.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
 }
 
 /// Bytes that repeat nowhere, from a seed.
