@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::backend::{BackendError, BackendErrorKind};
+use crate::backend::{BackendError, BackendErrorKind, ObjectKey};
 use crate::entropy::EntropyFailed;
 use crate::ids::MakerKey;
 use crate::keys::trust::to_did_key;
@@ -129,6 +129,17 @@ pub enum Error {
     /// One zone, operator, credential or host would hold a quorum.
     #[error("one party could read alone:{}", quorum(.0))]
     ZoneQuorum(Vec<QuorumFinding>),
+    /// A collection would delete more of the store than one run may.
+    #[error("{would_delete} of {objects} stored objects would be deleted in one run")]
+    GcBrake {
+        /// Stored objects that would be deleted.
+        would_delete: u64,
+        /// Stored objects of this owner at all backends.
+        objects: u64,
+    },
+    /// What stands under the name of a manifest is none, so that nobody can say what it needs.
+    #[error("not valid manifests:{}", names(.0))]
+    InvalidManifests(Vec<(String, ObjectKey)>),
     /// The caller's own check, run before a release, said no.
     #[error("refused by the caller")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -164,6 +175,8 @@ impl Error {
             Self::Input { .. } => "INPUT_UNREADABLE",
             Self::Output { .. } => "OUTPUT_FAILED",
             Self::ZoneQuorum(_) => "ZONE_QUORUM",
+            Self::GcBrake { .. } => "GC_BRAKE",
+            Self::InvalidManifests(_) => "MANIFEST_INVALID",
             Self::Refused(_) => "REFUSED",
         }
     }
@@ -206,6 +219,10 @@ impl Error {
             Self::ZoneQuorum(_) => {
                 "place fewer shares with the named party, or raise the threshold"
             }
+            Self::GcBrake { .. } => {
+                "look at what would be deleted (--dry-run), then lift the brake if it is right"
+            }
+            Self::InvalidManifests(_) => "repair their objects, or move the named ones away",
             Self::Refused(_) => "see the cause",
         }
     }
@@ -370,6 +387,18 @@ fn list(failures: &[BackendError]) -> String {
         .iter()
         .map(|failure| format!("; {failure}"))
         .collect()
+}
+
+fn names(manifests: &[(String, ObjectKey)]) -> String {
+    let named = manifests.iter().take(NAMED);
+    let mut text: String = named
+        .map(|(backend, name)| format!(" {name} at {backend};"))
+        .collect();
+    text.pop();
+    if manifests.len() > NAMED {
+        text += &format!("; and {} more", manifests.len() - NAMED);
+    }
+    text
 }
 
 fn quorum(findings: &[QuorumFinding]) -> String {

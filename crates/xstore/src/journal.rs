@@ -203,12 +203,39 @@ impl Journal {
         Ok(lock)
     }
 
+    /// Intents of all operations that have not ended, those that run included.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the journal cannot be read, [`Error::Config`] when something in it is
+    /// not an intent.
+    pub(crate) fn intents(&self) -> Result<Vec<Intent>, Error> {
+        let mut intents = Vec::new();
+        for path in self.paths()? {
+            match File::open(&path) {
+                // It just ended.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::input(&path, error)),
+                Ok(file) => intents.push(read_intent(&file, &path)?),
+            }
+        }
+        Ok(intents)
+    }
+
     /// Intents of operations that no longer run, by name; those that cannot be read are errors of
     /// their own. Those of running operations are left out.
     ///
     /// # Errors
     /// [`Error::Input`] when the journal itself cannot be read.
     pub fn abandoned(&self) -> Result<Vec<Result<Entry, Error>>, Error> {
+        let paths = self.paths()?;
+        Ok(paths
+            .iter()
+            .filter_map(|path| Entry::take(path).transpose())
+            .collect())
+    }
+
+    /// Files of intents, in order.
+    fn paths(&self) -> Result<Vec<PathBuf>, Error> {
         let listing = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             listing => listing.map_err(|e| Error::input(&self.folder, e))?,
@@ -217,12 +244,8 @@ impl Journal {
             .filter_map(|entry| entry.ok().map(|entry| entry.path()))
             .collect();
         paths.sort();
-        let intents = paths
-            .iter()
-            .filter(|path| path.extension().is_some_and(|e| e == INTENT));
-        Ok(intents
-            .filter_map(|path| Entry::take(path).transpose())
-            .collect())
+        paths.retain(|path| path.extension().is_some_and(|e| e == INTENT));
+        Ok(paths)
     }
 }
 
@@ -230,7 +253,7 @@ impl Entry {
     /// Locks and reads the intent at `path`; `None` when its operation still runs or just ended.
     fn take(path: &Path) -> Result<Option<Self>, Error> {
         let input = |error| Error::input(path, error);
-        let mut file = match File::open(path) {
+        let file = match File::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(input)?,
         };
@@ -249,17 +272,7 @@ impl Entry {
         {
             return Ok(None); // It ended, or another took its name, before we had the lock.
         }
-        let mut bytes = Vec::new();
-        (&mut file)
-            .take(MAX_INTENT_LEN)
-            .read_to_end(&mut bytes)
-            .map_err(input)?;
-        let intent = cbor::from_slice(&bytes).map_err(|_| {
-            Error::Config(format!(
-                "{} is not an intent of ours: move it away",
-                path.display()
-            ))
-        })?;
+        let intent = read_intent(&file, path)?;
         let phase = match read_envelope(&path.with_extension(MANIFEST))? {
             Some(envelope) => Phase::Manifest(envelope),
             None => match read_envelope(&path.with_extension(COMMITTED))? {
@@ -328,6 +341,19 @@ impl Entry {
             .and_then(|()| remove(&self.path.with_extension(COMMITTED)))
             .map_err(|error| Error::output(&self.path, error))
     }
+}
+
+fn read_intent(file: &File, path: &Path) -> Result<Intent, Error> {
+    let mut bytes = Vec::new();
+    file.take(MAX_INTENT_LEN)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::input(path, error))?;
+    cbor::from_slice(&bytes).map_err(|_| {
+        Error::Config(format!(
+            "{} is not an intent of ours: move it away",
+            path.display()
+        ))
+    })
 }
 
 /// An envelope, where there is one. One that is too long is kept and fails its check: without it,

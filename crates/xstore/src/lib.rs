@@ -61,10 +61,10 @@ pub use error::{Error, FaultReason, ReasonKind, ShareFault, Shortage};
 pub use home::Home;
 pub use manifest::Manifest;
 pub use store::{
-    CheckOptions, CheckReport, CheckedShare, DeleteReport, Effects, Found, Freshness, GetOptions,
-    GetReport, Guard, Happy, Health, Listed, Metadata, MetadataFault, MigrateOptions,
-    MigrateReport, OnCommit, PutOptions, Receipt, Recovered, RecoveryReport, RepairOptions,
-    RepairReport, RepairedShare, SalvageReport, ShareSource, Store, StoreBuilder, Subset,
-    UnknownMakers, nothing_more,
+    Brake, CheckOptions, CheckReport, CheckedShare, DeleteReport, Effects, Found, Freshness,
+    GcAction, GcOptions, GcReport, GcStep, GetOptions, GetReport, Guard, Happy, Health, Listed,
+    Metadata, MetadataFault, MigrateOptions, MigrateReport, OnCommit, PutOptions, Receipt,
+    Recovered, RecoveryReport, RepairOptions, RepairReport, RepairedShare, SalvageReport, ShareSource, Store,
+    StoreBuilder, Subset, UnknownMakers, nothing_more,
 };
 pub use xorida_core::{AccessStructure, Padding};

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use crate::backend::{
     BackendError, BackendErrorKind, Capabilities, ListPage, ObjectKey, ObjectMeta, Put,
     StorageBackend,
 };
+use crate::clock::Clock;
 
 /// Most keys on one page of a listing.
 const PAGE_KEY_COUNT_MAX: usize = 1000;
@@ -24,6 +25,8 @@ const PAGE_KEY_COUNT_MAX: usize = 1000;
 pub struct MemoryBackend {
     id: String,
     objects: Mutex<BTreeMap<ObjectKey, Object>>,
+    /// Where ages come from; the machine's clock when there is none.
+    clock: Option<Arc<dyn Clock>>,
 }
 
 struct Object {
@@ -38,12 +41,24 @@ impl MemoryBackend {
         Self {
             id: id.into(),
             objects: Mutex::default(),
+            clock: None,
         }
     }
 
     /// The map; each holder of the lock leaves it whole, so a panic elsewhere does not spoil it.
     fn objects(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Object>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `bytes`, changed now.
+    fn object(&self, bytes: Bytes) -> Object {
+        let told = |clock: &Arc<dyn Clock>| {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(clock.now_unix_s())
+        };
+        Object {
+            bytes,
+            modified: self.clock.as_ref().map_or_else(SystemTime::now, told),
+        }
     }
 
     fn read<T>(&self, key: &ObjectKey, look: impl FnOnce(&Object) -> T) -> Result<T, BackendError> {
@@ -69,7 +84,7 @@ impl StorageBackend for MemoryBackend {
         if objects.contains_key(key) {
             return Ok(Put::AlreadyExists);
         }
-        objects.insert(key.clone(), Object::now(bytes));
+        objects.insert(key.clone(), self.object(bytes));
         Ok(Put::Created)
     }
 
@@ -107,15 +122,6 @@ impl StorageBackend for MemoryBackend {
     }
 }
 
-impl Object {
-    fn now(bytes: Bytes) -> Self {
-        Self {
-            bytes,
-            modified: SystemTime::now(),
-        }
-    }
-}
-
 /// The part of `bytes` that lies in the half-open `range`; a reversed range is empty.
 pub(crate) fn slice(bytes: &Bytes, range: Range<u64>) -> Bytes {
     // An offset that does not fit into `usize` lies beyond every object in memory.
@@ -127,6 +133,15 @@ pub(crate) fn slice(bytes: &Bytes, range: Range<u64>) -> Bytes {
 /// What an operator or attacker could do behind the store's back; for tests.
 #[cfg(any(test, feature = "testing"))]
 impl MemoryBackend {
+    /// Tells ages by `clock` from now on.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock: Some(clock),
+            ..self
+        }
+    }
+
     /// Every object as it is stored now, in order of keys.
     #[must_use]
     pub fn snapshot(&self) -> BTreeMap<ObjectKey, Bytes> {
@@ -139,8 +154,8 @@ impl MemoryBackend {
 
     /// Puts `bytes` under `key`, whether or not the name is taken.
     pub fn replace(&self, key: &ObjectKey, bytes: impl Into<Bytes>) {
-        self.objects()
-            .insert(key.clone(), Object::now(bytes.into()));
+        let object = self.object(bytes.into());
+        self.objects().insert(key.clone(), object);
     }
 
     /// Takes the object away; `None` when there was none.
@@ -172,8 +187,6 @@ impl fmt::Debug for MemoryBackend {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -73,9 +73,66 @@ pub fn index(tag: StoreTag, put: Prefix) -> ObjectKey {
     key(&format!("{tag}/s/{put}/index"))
 }
 
+/// `T/s/`: start of all names of shares.
+#[must_use]
+pub fn dealings(tag: StoreTag) -> String {
+    format!("{tag}/s/")
+}
+
+/// The dealing that a name belongs to, and what follows; `None` when it is none of a dealing.
+#[must_use]
+pub fn parse_share(tag: StoreTag, name: &ObjectKey) -> Option<(Prefix, &str)> {
+    let (put, rest) = name
+        .as_str()
+        .strip_prefix(&dealings(tag))?
+        .split_once('/')?;
+    Some((Prefix::from_hex(put)?, rest))
+}
+
+/// `T/s/P/lease/N`: the writer of this dealing was at work N hours after it began.
+#[must_use]
+pub fn lease(tag: StoreTag, put: Prefix, hours: u64) -> ObjectKey {
+    key(&format!("{tag}/s/{put}/lease/{hours}"))
+}
+
+/// `T/s/P/tomb/`: start of all marks of a collector on one dealing.
+#[must_use]
+pub fn tombs(tag: StoreTag, put: Prefix) -> String {
+    format!("{tag}/s/{put}/tomb/")
+}
+
+/// `T/s/P/tomb/0`: the mark that all collectors make, so that two of them make one.
+#[must_use]
+pub fn tomb(tag: StoreTag, put: Prefix) -> ObjectKey {
+    key(&format!("{tag}/s/{put}/tomb/0"))
+}
+
+/// `T/clock`: written, looked at and removed to learn what time it is at a backend.
+#[must_use]
+pub fn clock(tag: StoreTag) -> ObjectKey {
+    key(&format!("{tag}/clock"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_a_dealing_tell_which() {
+        let (tag, put) = (StoreTag([1; 16]), Prefix([2; 16]));
+        let parsed =
+            |name: &ObjectKey| parse_share(tag, name).map(|(p, rest)| (p, rest.to_owned()));
+        for (name, rest) in [
+            (segment(tag, put, 3, 0), "3/0"),
+            (index(tag, put), "index"),
+            (lease(tag, put, 7), "lease/7"),
+            (tomb(tag, put), "tomb/0"),
+        ] {
+            assert_eq!(parsed(&name), Some((put, rest.to_owned())));
+        }
+        assert_eq!(parsed(&clock(tag)), None);
+        assert_eq!(parsed(&manifest(tag, put, 1, ManifestHash([3; 32]))), None);
+    }
 
     #[test]
     fn manifest_names_round_trip_and_nothing_else_parses() {

@@ -25,8 +25,8 @@ mod erase;
 mod experience;
 mod find;
 mod gather;
+mod gc;
 mod get;
-
 mod list;
 mod listing;
 mod migrate;
@@ -38,11 +38,13 @@ mod repair;
 mod salvage;
 mod sites;
 pub(crate) mod source;
+mod tomb;
 mod upload;
 
 pub use check::{CheckOptions, CheckReport, CheckedShare, Health, Metadata, MetadataFault, Subset};
 pub use delete::DeleteReport;
 pub use find::{Found, Freshness};
+pub use gc::{Brake, GcAction, GcOptions, GcReport, GcStep};
 pub use get::{GetOptions, GetReport, Guard, always};
 pub use list::Listed;
 pub use migrate::{MigrateOptions, MigrateReport};

@@ -44,9 +44,7 @@ pub(crate) async fn delete_all(
 ) -> Result<(), BackendError> {
     let mut keys = Vec::new();
     for_each_page(backend, prefix, |page| keys.extend(page)).await?;
-    for some in keys.chunks(KEYS_AT_ONCE) {
-        backend.delete(some).await?;
-    }
+    delete_keys(backend, &keys).await?;
     // An acknowledged deletion proves nothing: a lock, or a backend that keeps what it has.
     let left = backend.list(prefix, None).await?;
     if left.keys.is_empty() {
@@ -54,6 +52,17 @@ pub(crate) async fn delete_all(
     } else {
         Err(incredible(backend))
     }
+}
+
+/// Deletes objects by name.
+pub(crate) async fn delete_keys(
+    backend: &dyn StorageBackend,
+    keys: &[ObjectKey],
+) -> Result<(), BackendError> {
+    for some in keys.chunks(KEYS_AT_ONCE) {
+        backend.delete(some).await?;
+    }
+    Ok(())
 }
 
 fn incredible(backend: &dyn StorageBackend) -> BackendError {

@@ -6,7 +6,8 @@
 //!    fails is replaced by a spare, which is given what it lacks at the end, recomputed from others;
 //! 3. index objects, likewise;
 //! 4. the manifest, in the journal: from here on the next run finishes the put;
-//! 5. copies of the manifest at the backends; with W of them the put is committed;
+//! 5. copies of the manifest at the backends; with W of them the put is committed, unless a collector
+//!    took its shares for abandoned: then one more version takes it back;
 //! 6. the caller's own last step (`on_commit`); the journal notes that it is done;
 //! 7. the shares of what this put replaces are removed and the journal entry is closed.
 
@@ -26,12 +27,14 @@ use crate::progress::{Observer, Stage};
 use crate::segment::Index;
 use crate::store::Store;
 use crate::store::sites::Site;
+use crate::store::tomb::collected;
 
 mod body;
 mod progress;
 mod slots;
 mod transfer;
 
+pub(crate) use body::superseded;
 pub use slots::Happy;
 
 use progress::PutProgress;
@@ -108,6 +111,9 @@ struct Putting<'a> {
     slots: Slots,
     replaced: Option<Manifest>,
     progress: Arc<PutProgress>,
+    began_unix_s: u64,
+    /// Hours after that at which the last lease was written.
+    leased_hours: u64,
 }
 
 /// What the segments left behind for the manifest.
@@ -163,12 +169,15 @@ impl Store {
             slots: Slots::choose(layout.access, options.happy, self.holders(sites, &dealing)?)?,
             replaced,
             progress: Arc::new(PutProgress::new(&options, layout)),
+            began_unix_s: self.clock.now_unix_s(),
+            leased_hours: 0,
         };
 
         let mut entry = self.begin(putting.intent(options.note.clone()))?;
         putting.progress.stage(Stage::Journal);
         let sealed = async {
             let sealed = putting.deal(source, &options).await?;
+            putting.refuse_collected(&sealed.0).await?;
             if named.is_some() {
                 self.refuse_overtaken(object_id, putting.replaced.as_ref())
                     .await?;
@@ -192,6 +201,12 @@ impl Store {
         if let Err(error) = self.commit(&manifest, former.as_ref(), &sites).await {
             putting.progress.fail(&putting.slots);
             return Err(error);
+        }
+        let places = putting.slots.places();
+        if self.is_collected(&manifest, &places, &sites).await? {
+            putting.progress.fail(&putting.slots);
+            self.take_back(&manifest, entry, &sites).await?;
+            return Err(collected());
         }
         putting.progress.stage(Stage::Committed);
         on_commit(&manifest)?;
@@ -288,6 +303,22 @@ impl Putting<'_> {
         self.progress.stage(Stage::Segments);
         let manifest = Manifest::seal(self.body(options, &dealt)?, self.store.keys()?)?;
         Ok((manifest, dealt.len_bytes))
+    }
+
+    /// A put that slept while a collector worked is taken back before anybody sees it, where the
+    /// backends say so already.
+    async fn refuse_collected(&self, manifest: &Manifest) -> Result<(), Error> {
+        let sites: Vec<Site> = self
+            .slots
+            .held()
+            .map(|(_, holder)| holder.site.clone())
+            .collect();
+        let places = self.slots.places();
+        match self.store.is_collected(manifest, &places, &sites).await {
+            Ok(true) => Err(collected()),
+            // Whoever does not answer is asked again once the manifest stands.
+            Ok(false) | Err(_) => Ok(()),
+        }
     }
 
     /// Removes what was written; what cannot be removed now is left to the next run.

@@ -8,7 +8,7 @@
 use crate::backend::{BackendError, BackendErrorKind};
 use crate::error::Error;
 use crate::journal::{Entry, Intent, Phase};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, STATE_LIVE};
 use crate::names;
 use crate::planted::{self, Bug};
 use crate::store::Store;
@@ -80,7 +80,9 @@ impl Store {
         };
         let manifest = Manifest::open(envelope, &self.verifier())?;
         let committed = matches!(entry.phase, Phase::Committed(_));
-        let note = entry.intent.note.clone().filter(|_| !committed);
+        // What was taken back has nothing to be told about, and what is committed was told.
+        let live = manifest.body().state == STATE_LIVE;
+        let note = entry.intent.note.clone().filter(|_| live && !committed);
         if committed {
             on_finished(&manifest, None)?;
         } else {
@@ -88,6 +90,12 @@ impl Store {
                 Standing::Free => {
                     let former = entry.intent.former.as_ref();
                     self.commit(&manifest, former, &sites.known).await?;
+                    let places = &entry.intent.places;
+                    let known = &sites.known;
+                    if live && self.is_collected(&manifest, places, known).await? {
+                        self.take_back(&manifest, Some(entry), known).await?;
+                        return Ok(Recovered::Undone);
+                    }
                     self.remember(&manifest, None)?;
                 }
                 Standing::Followed => {}

@@ -2,7 +2,8 @@
 //!
 //! Order of effects: the intent; segments and index at the new backends, created once and read back;
 //! the manifest in the journal; its copies on W of the new backends and of the old; what the old
-//! holder of a share had is removed. A stop before the manifest leaves the share where it was.
+//! holder of a share had is removed. Where a collector took the new shares for abandoned meanwhile, one
+//! more version names the old holders again. A stop before the manifest leaves the share where it was.
 
 use std::collections::BTreeSet;
 
@@ -20,6 +21,7 @@ use crate::store::Store;
 use crate::store::put::next_version;
 use crate::store::read::{Reader, Rebuilt};
 use crate::store::sites::{Site, Sites};
+use crate::store::tomb::collected;
 use crate::store::upload::put_confirmed;
 
 /// Where the bytes of a share that moves come from.
@@ -77,8 +79,20 @@ impl Store {
         let stage = |stage| observer.iter().for_each(|observer| observer.stage(stage));
         stage(Stage::Journal);
         let reader = Reader::new(body, sites, &self.experience)?;
-        for (moved, place) in moves.iter().zip(&places) {
-            if let Err(error) = self.transfer(body, &reader, moved, place).await {
+        let sealed = async {
+            for (moved, place) in moves.iter().zip(&places) {
+                self.transfer(body, &reader, moved, place).await?;
+            }
+            let next = Manifest::seal(self.moved(manifest, moves, &places)?, keys)?;
+            match self.is_collected(&next, &places, &sites.known).await {
+                Ok(true) => Err(collected()),
+                // Whoever does not answer is asked again once the manifest stands.
+                Ok(false) | Err(_) => Ok(next),
+            }
+        };
+        let next = match sealed.await {
+            Ok(next) => next,
+            Err(error) => {
                 let left = self
                     .erase_places(body.store_tag, &places, &sites.known)
                     .await;
@@ -87,15 +101,18 @@ impl Store {
                 }
                 return Err(error);
             }
-        }
+        };
         stage(Stage::Segments);
-        let next = Manifest::seal(self.moved(manifest, moves, &places)?, keys)?;
         if let Some(entry) = &mut entry {
             entry.reach_manifest(next.envelope())?;
         }
         stage(Stage::Manifest);
         let former = Former::of(manifest);
         self.commit(&next, Some(&former), &sites.known).await?;
+        if self.is_collected(&next, &places, &sites.known).await? {
+            self.take_back(&next, entry, &sites.known).await?;
+            return Err(collected());
+        }
         stage(Stage::Committed);
         self.remember(&next, None)?;
         if let Some(entry) = &mut entry {

@@ -9,6 +9,8 @@ mod check;
 mod crash;
 mod damage;
 mod dishonest;
+mod gc;
+mod gc_model;
 mod hostile;
 mod migrate;
 mod races;

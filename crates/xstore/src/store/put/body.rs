@@ -75,7 +75,7 @@ impl Putting<'_> {
 
 /// What a replaced manifest leaves to delete: its own dealing, and those that it had replaced
 /// itself, because nobody can say that all of them are gone. The oldest are dropped first.
-fn superseded(replaced: &Manifest, keys: &OwnerKeys) -> Vec<Superseded> {
+pub(crate) fn superseded(replaced: &Manifest, keys: &OwnerKeys) -> Vec<Superseded> {
     let body = replaced.body();
     let stored = body.stored().map(|(_, at)| SupersededLocation {
         backend: at.backend,

@@ -28,6 +28,9 @@ type Upload = JoinHandle<Vec<Outcome>>;
 /// The slot concerned, and whether its holder has the object.
 type Outcome = (usize, Result<(), Error>);
 
+/// How often a put says that it is at work.
+const LEASE_EVERY_S: u64 = 3600;
+
 impl Putting<'_> {
     /// Reads, deals and uploads; one segment travels while the next is read and dealt.
     pub(super) async fn put_segments(
@@ -63,6 +66,7 @@ impl Putting<'_> {
         let mut indices = vec![Index::default(); self.slots.slots.len()];
         let mut segment = 0;
         while let Some(batch) = source.next().await? {
+            self.renew_lease().await;
             let mut dealer = SegmentDealer {
                 dealing: self.dealing,
                 segment,
@@ -86,6 +90,24 @@ impl Putting<'_> {
             segment += 1;
         }
         Ok(indices)
+    }
+
+    /// Says once an hour, to every holder, that this put is at work, so that no collector takes it
+    /// for abandoned. A holder that is not told may lose its share, and the last look finds that.
+    async fn renew_lease(&mut self) {
+        let now = self.store.clock.now_unix_s();
+        let hours = now.saturating_sub(self.began_unix_s) / LEASE_EVERY_S;
+        if hours <= self.leased_hours {
+            return;
+        }
+        self.leased_hours = hours;
+        let tag = self.tag;
+        let leases = self.slots.held().map(|(_, holder)| async move {
+            let key = names::lease(tag, holder.place.share_prefix, hours);
+            let backend = &holder.site.attached.backend;
+            backend.put_new(&key, Bytes::from_static(b"lease")).await
+        });
+        join_all(leases).await;
     }
 
     /// Starts the upload of one segment to all holders; its buffers go back to `pool`.
@@ -194,6 +216,7 @@ impl Putting<'_> {
         let reader = Reader::new(&body, &sites, &self.store.experience)?;
         let access = self.dealing.layout.access;
         for segment in 0..lacking {
+            self.renew_lease().await;
             let late: BTreeMap<u8, usize> = (0..)
                 .zip(&self.slots.slots)
                 .filter(|(_, slot)| slot.holder.is_some() && slot.lacks_before > segment)

@@ -1,0 +1,339 @@
+//! gc: what no manifest names goes, after two looks a grace apart.
+//!
+//! Nothing begins unless every backend that any manifest names answers, tells ages by a clock that
+//! agrees with ours, and has valid manifests only. The listing of shares, tombs among them, comes
+//! before that of manifests. Then, in this order:
+//! 1. tombs of dealings that a manifest names are removed;
+//! 2. dealings that none names, and in which nothing is younger than the grace, are marked with a tomb;
+//! 3. dealings marked a grace ago, which this look too found in no manifest, are removed, the tomb last;
+//! 4. manifests before the committed version and its predecessor are removed;
+//! 5. objects that expired a grace ago are deleted, by a manifest that says so.
+//!
+//! A writer that slept through all this finds its tomb, or segments missing, after its manifest stands
+//! (`store::tomb`). For two collectors at once the time between look and effect is bounded: no effect
+//! comes later than half a grace after the look began, and a tomb goes only when the manifest that
+//! names its dealing is older than a grace. So no collector takes away the tomb that a writer needs to
+//! see while another one, which looked before that manifest stood, may still delete.
+
+use std::time::Duration;
+
+use crate::backend::{BackendError, BackendErrorKind, StorageBackend};
+use crate::error::Error;
+use crate::ids::{ObjectId, Prefix, StoreTag};
+use crate::names;
+use crate::store::listing::{delete_keys, for_each_page};
+use crate::store::sites::Site;
+use crate::store::{Effects, Store};
+
+mod age;
+mod inventory;
+mod plan;
+
+use age::Clocks;
+use inventory::Inventory;
+use plan::{Planned, What};
+
+/// The least grace: leases are written hourly, and clocks may differ by minutes.
+const LEAST_GRACE: Duration = Duration::from_secs(2 * 3600);
+
+/// Of this many stored objects one may be deleted in a run.
+const BRAKE: u64 = 10;
+
+/// How a store is collected.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct GcOptions {
+    /// How old something unnamed must be to be marked, and how old the mark to be acted upon; at
+    /// least two hours, 24 by default. Longer than any writer sleeps, or that writer puts again.
+    pub grace: Duration,
+    /// Whether anything is changed. Even a preview writes, looks at and removes one small object at
+    /// each backend, because that is how the time there is told.
+    pub effects: Effects,
+    /// How much one run may delete.
+    pub brake: Brake,
+}
+
+impl Default for GcOptions {
+    fn default() -> Self {
+        Self {
+            grace: Duration::from_secs(24 * 3600),
+            effects: Effects::Apply,
+            brake: Brake::TenPercent,
+        }
+    }
+}
+
+/// How much of a store one run may delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Brake {
+    /// Of ten stored objects of the owner no more than one.
+    #[default]
+    TenPercent,
+    /// Everything that is due.
+    Lifted,
+}
+
+/// What a collection found, and did or would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GcReport {
+    /// Stored objects of the owner, at all backends together.
+    pub objects: u64,
+    /// What is done, or waits, in order.
+    pub steps: Vec<GcStep>,
+}
+
+/// One step of a collection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GcStep {
+    /// Label of the backend; all backends of the object when it expires.
+    pub backend: String,
+    /// What happens, and why.
+    pub action: GcAction,
+    /// Start of the names concerned, or the object.
+    pub subject: String,
+    /// Stored objects concerned.
+    pub objects: u64,
+}
+
+/// What happens to something stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum GcAction {
+    /// The tomb goes.
+    Unmark,
+    /// A tomb is written.
+    Mark,
+    /// It stays for now.
+    Wait,
+    /// The dealing goes.
+    Remove,
+    /// The manifest goes.
+    RemoveManifest,
+    /// The object is deleted.
+    Expire,
+}
+
+impl GcAction {
+    /// The action in one word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unmark => "unmark",
+            Self::Mark => "mark",
+            Self::Wait => "wait",
+            Self::Remove => "remove",
+            Self::RemoveManifest => "remove-manifest",
+            Self::Expire => "expire",
+        }
+    }
+
+    /// Why it is right.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Unmark => "a manifest names it",
+            Self::Mark => "no manifest names it, and nothing in it is younger than the grace",
+            Self::Wait => "no manifest names it, and its grace is not over",
+            Self::Remove => "it was marked a grace ago, and still no manifest names it",
+            Self::RemoveManifest => "it is older than the committed version and its predecessor",
+            Self::Expire => "it expired a grace ago",
+        }
+    }
+
+    /// Whether stored objects of a writer are deleted.
+    const fn deletes(self) -> bool {
+        matches!(self, Self::Remove | Self::RemoveManifest | Self::Expire)
+    }
+}
+
+/// One collection under way.
+struct Collecting<'a> {
+    store: &'a Store,
+    tag: StoreTag,
+    sites: Vec<Site>,
+    grace: Duration,
+    began_unix_s: u64,
+}
+
+impl Store {
+    /// Removes what no manifest of this owner names. It runs only when called, and needs no memory of
+    /// earlier runs: what was marked stands at the backends.
+    ///
+    /// # Errors
+    /// Before anything is changed: [`Error::KeyMissing`]; [`Error::Config`] when the grace is too
+    /// short or clocks differ; [`Error::InsufficientBackends`] naming every backend that does not
+    /// answer, has lost its identity, or is named by a manifest and not configured;
+    /// [`Error::InvalidManifests`]; [`Error::GcBrake`].
+    ///
+    /// [`Error::Backend`] when one fails later, [`Error::Conflict`] when half a grace was not enough:
+    /// what is done is right, and another run goes on.
+    pub async fn gc(&self, options: &GcOptions) -> Result<GcReport, Error> {
+        let tag = self.keys()?.store_tag();
+        if options.grace < LEAST_GRACE {
+            let cause = "what nobody names is kept for two hours at least";
+            return Err(Error::Config(cause.into()));
+        }
+        let collecting = Collecting {
+            store: self,
+            tag,
+            sites: self.all_sites(tag).await?,
+            grace: options.grace,
+            began_unix_s: self.clock.now_unix_s(),
+        };
+        let clocks = Clocks::ask(&collecting.sites, tag, collecting.began_unix_s).await?;
+        let inventory = Inventory::take(self, &collecting.sites, tag).await?;
+        let planned = collecting.plan(&inventory, &clocks).await?;
+        let steps: Vec<GcStep> = planned.iter().map(|planned| planned.step.clone()).collect();
+        let report = GcReport {
+            objects: inventory.keys,
+            steps,
+        };
+        if options.brake == Brake::TenPercent {
+            report.brake()?;
+        }
+        if options.effects == Effects::Apply {
+            for planned in planned {
+                collecting.apply(planned).await?;
+            }
+        }
+        Ok(report)
+    }
+
+    /// All backends with their identities. One that has none and no names of the owner is new.
+    async fn all_sites(&self, tag: StoreTag) -> Result<Vec<Site>, Error> {
+        let mut sites = self.sites(tag).await;
+        for stranger in &sites.strangers {
+            let backend = &stranger.backend;
+            let cause = match backend.list(&format!("{tag}/"), None).await {
+                Ok(page) if page.keys.is_empty() => continue,
+                Ok(_) => BackendError::with_source(
+                    BackendErrorKind::Unavailable,
+                    backend.id(),
+                    "it has lost its identity",
+                ),
+                Err(failure) => failure,
+            };
+            sites.failures.push(cause);
+        }
+        complete(sites.known, sites.failures)
+    }
+}
+
+/// `there`, unless a backend is missing.
+fn complete<T>(there: Vec<T>, missing: Vec<BackendError>) -> Result<Vec<T>, Error> {
+    if missing.is_empty() {
+        return Ok(there);
+    }
+    Err(Error::InsufficientBackends {
+        needed: there.len() + missing.len(),
+        available: there.len(),
+        failures: missing,
+    })
+}
+
+impl GcReport {
+    fn brake(&self) -> Result<(), Error> {
+        let deleted = self.steps.iter().filter(|step| step.action.deletes());
+        let would_delete = deleted.map(|step| step.objects).sum::<u64>();
+        if would_delete.saturating_mul(BRAKE) <= self.objects {
+            return Ok(());
+        }
+        Err(Error::GcBrake {
+            would_delete,
+            objects: self.objects,
+        })
+    }
+}
+
+impl Collecting<'_> {
+    async fn apply(&self, planned: Planned) -> Result<(), Error> {
+        let late = self.store.clock.now_unix_s().abs_diff(self.began_unix_s);
+        if late > self.grace.as_secs() / 2 {
+            let cause = "the collection has taken half a grace and ends here: run it again";
+            return Err(Error::Conflict(cause.into()));
+        }
+        match (planned.step.action, planned.what) {
+            (GcAction::Mark, What::Dealing { site, prefix }) => {
+                let tomb = names::tomb(self.tag, prefix);
+                // It counts when a later run lists it: there is nothing to confirm.
+                let bytes = bytes::Bytes::from_static(b"tomb");
+                self.backend(site).put_new(&tomb, bytes).await?;
+                Ok(())
+            }
+            (GcAction::Unmark, What::Dealing { site, prefix }) => {
+                Ok(remove_tombs(self.backend(site), self.tag, prefix).await?)
+            }
+            (GcAction::Remove, What::Dealing { site, prefix }) => {
+                Ok(remove_dealing(self.backend(site), self.tag, prefix).await?)
+            }
+            (GcAction::RemoveManifest, What::Manifest { site, key }) => {
+                Ok(self.backend(site).delete(&[key]).await?)
+            }
+            (GcAction::Expire, What::Object(object)) => self.expire(object).await,
+            _ => Ok(()),
+        }
+    }
+
+    fn backend(&self, site: usize) -> &dyn StorageBackend {
+        &*self.sites[site].attached.backend
+    }
+
+    /// Deletes an object unless somebody works on it: then a later run does.
+    async fn expire(&self, object: ObjectId) -> Result<(), Error> {
+        let newest = self.store.find_to_follow(object).await?;
+        let grace_ago = self
+            .store
+            .clock
+            .now_unix_s()
+            .saturating_sub(self.grace.as_secs());
+        match newest {
+            // It may have been put again since the look.
+            Some(newest) if newest.body().refuse_expired(grace_ago).is_err() => {
+                match self.store.delete(&newest).await {
+                    Err(Error::Locked(_) | Error::Conflict(_) | Error::ObjectNotFound(_)) => Ok(()),
+                    deleted => deleted.map(|_| ()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn remove_tombs(
+    backend: &dyn StorageBackend,
+    tag: StoreTag,
+    prefix: Prefix,
+) -> Result<(), BackendError> {
+    let mut tombs = Vec::new();
+    for_each_page(backend, &names::tombs(tag, prefix), |keys| {
+        tombs.extend(keys);
+    })
+    .await?;
+    delete_keys(backend, &tombs).await
+}
+
+/// Removes a dealing. Its tomb goes when nothing else is left: until then a writer has to see it.
+async fn remove_dealing(
+    backend: &dyn StorageBackend,
+    tag: StoreTag,
+    prefix: Prefix,
+) -> Result<(), BackendError> {
+    let tombs = names::tombs(tag, prefix);
+    let is_tomb = |key: &crate::backend::ObjectKey| key.as_str().starts_with(&tombs);
+    let mut shares = Vec::new();
+    for_each_page(backend, &names::shares(tag, prefix), |keys| {
+        shares.extend(keys.into_iter().filter(|key| !is_tomb(key)));
+    })
+    .await?;
+    delete_keys(backend, &shares).await?;
+    let mut left = 0;
+    for_each_page(backend, &names::shares(tag, prefix), |keys| {
+        left += keys.iter().filter(|key| !is_tomb(key)).count();
+    })
+    .await?;
+    if left > 0 {
+        // Somebody writes there, or the backend keeps what it has: the tomb says so to the next run.
+        return Ok(());
+    }
+    remove_tombs(backend, tag, prefix).await
+}

@@ -1,0 +1,195 @@
+//! What lies at the backends: dealings first, then every manifest.
+//!
+//! The order matters: a tomb that is listed stood before any manifest was read, so a manifest that is
+//! not read came after the tomb and its writer sees it. Of objects only names are held, and of
+//! manifests what they name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+
+use crate::backend::{BackendError, BackendErrorKind, ObjectKey};
+use crate::error::Error;
+use crate::ids::{BackendUid, ManifestHash, ObjectId, Prefix, StoreTag};
+use crate::manifest::{self, Body, Manifest, Provenance, STATE_LIVE};
+use crate::names;
+use crate::placement::write_quorum;
+use crate::store::Store;
+use crate::store::gc::complete;
+use crate::store::listing::for_each_page;
+use crate::store::sites::Site;
+
+/// Manifests that are read at once.
+const READS_AT_ONCE: usize = 16;
+
+/// Everything under one store tag. Sites are numbers into the list that it was taken from.
+#[derive(Default)]
+pub(super) struct Inventory {
+    /// Stored objects.
+    pub(super) keys: u64,
+    pub(super) dealings: BTreeMap<(usize, Prefix), Dealing>,
+    pub(super) objects: BTreeMap<ObjectId, Versions>,
+}
+
+/// Shares of one dealing at one backend.
+#[derive(Default)]
+pub(super) struct Dealing {
+    pub(super) keys: u64,
+    pub(super) tombs: u64,
+}
+
+/// All manifests of one object.
+pub(super) type Versions = BTreeMap<(u64, ManifestHash), Version>;
+
+/// What one manifest says.
+pub(super) struct Version {
+    pub(super) is_live: bool,
+    pub(super) expires_unix_s: Option<u64>,
+    /// Where its shares are.
+    pub(super) shares: Vec<(BackendUid, Prefix)>,
+    write_quorum: usize,
+    /// Backends of it that have a copy.
+    holders: BTreeSet<BackendUid>,
+    /// Copies, wherever they are: the site, and the name part there.
+    pub(super) copies: Vec<(usize, Prefix)>,
+}
+
+impl Version {
+    fn of(body: &Body) -> Self {
+        let shares = body.stored().map(|(_, at)| (at.backend, at.share_prefix));
+        Self {
+            is_live: body.state == STATE_LIVE,
+            expires_unix_s: body.expires_unix_s,
+            shares: shares.collect(),
+            write_quorum: write_quorum(body.k, body.n),
+            holders: BTreeSet::new(),
+            copies: Vec::new(),
+        }
+    }
+
+    /// Whether so many of its backends have a copy that it can not be overlooked.
+    pub(super) fn is_committed(&self) -> bool {
+        self.holders.len() >= self.write_quorum
+    }
+}
+
+impl Inventory {
+    /// Lists and reads everything.
+    pub(super) async fn take(store: &Store, sites: &[Site], tag: StoreTag) -> Result<Self, Error> {
+        let mut inventory = Self::default();
+        inventory.list_dealings(sites, tag).await?;
+        let listed = list_manifests(sites, tag).await?;
+        let mut invalid = Vec::new();
+        let mut missing: BTreeMap<BackendUid, String> = BTreeMap::new();
+        for (at, keys) in listed.iter().enumerate() {
+            inventory.keys += keys.len() as u64;
+            for keys in keys.chunks(READS_AT_ONCE) {
+                let reads = keys.iter().map(|key| read(store, &sites[at], tag, key));
+                for (key, read) in keys.iter().zip(join_all(reads).await) {
+                    match read {
+                        Ok(Some((prefix, manifest))) => {
+                            missing.extend(not_among(sites, manifest.body()));
+                            inventory.add((at, &sites[at]), prefix, &manifest);
+                        }
+                        // Another collector removed it.
+                        Ok(None) => {}
+                        Err(Error::Backend(failure)) => return Err(failure.into()),
+                        Err(_) => invalid.push((sites[at].label().to_owned(), key.clone())),
+                    }
+                }
+            }
+        }
+        if !invalid.is_empty() {
+            return Err(Error::InvalidManifests(invalid));
+        }
+        let missing = missing.into_values().map(|label| {
+            let cause = "a manifest names it, and it is not a backend of this store";
+            BackendError::with_source(BackendErrorKind::Unavailable, &label, cause)
+        });
+        complete(sites.iter().collect(), missing.collect())?;
+        Ok(inventory)
+    }
+
+    async fn list_dealings(&mut self, sites: &[Site], tag: StoreTag) -> Result<(), Error> {
+        let mut failures = Vec::new();
+        for (at, site) in sites.iter().enumerate() {
+            let backend = &*site.attached.backend;
+            let start = names::dealings(tag);
+            let listed = for_each_page(backend, &start, |keys| {
+                for key in &keys {
+                    self.keys += 1;
+                    let Some((prefix, rest)) = names::parse_share(tag, key) else {
+                        continue;
+                    };
+                    let dealing = self.dealings.entry((at, prefix)).or_default();
+                    dealing.keys += 1;
+                    dealing.tombs += u64::from(rest.starts_with("tomb/"));
+                }
+            });
+            failures.extend(listed.await.err());
+        }
+        complete(sites.iter().collect(), failures).map(|_| ())
+    }
+
+    fn add(&mut self, site: (usize, &Site), prefix: Prefix, manifest: &Manifest) {
+        let body = manifest.body();
+        let versions = self.objects.entry(body.object_id).or_default();
+        let version = versions
+            .entry((body.version, manifest.hash()))
+            .or_insert_with(|| Version::of(body));
+        let (at, site) = site;
+        if version.shares.iter().any(|(uid, _)| *uid == site.uid) {
+            version.holders.insert(site.uid);
+        }
+        version.copies.push((at, prefix));
+    }
+}
+
+/// Names of manifests at each site, and of whatever else is where manifests are.
+async fn list_manifests(sites: &[Site], tag: StoreTag) -> Result<Vec<Vec<ObjectKey>>, Error> {
+    let (mut listed, mut failures) = (Vec::new(), Vec::new());
+    for site in sites {
+        let mut keys = Vec::new();
+        let backend = &*site.attached.backend;
+        match for_each_page(backend, &names::manifests(tag), |page| keys.extend(page)).await {
+            Ok(()) => listed.push(keys),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    complete(listed, failures)
+}
+
+/// The manifest that must be at `key`; `None` when nothing is there any more.
+async fn read(
+    store: &Store,
+    site: &Site,
+    tag: StoreTag,
+    key: &ObjectKey,
+) -> Result<Option<(Prefix, Manifest)>, Error> {
+    let backend = &*site.attached.backend;
+    let read = backend.get_range(key, 0..manifest::MAX_LEN as u64 + 1);
+    let bytes = match read.await {
+        Err(error) if error.kind == BackendErrorKind::NotFound => return Ok(None),
+        bytes => bytes?,
+    };
+    let manifest = Manifest::open(&bytes, &store.verifier())?;
+    let body = manifest.body();
+    let prefix = store.keys()?.manifest_prefix(body.object_id, site.uid);
+    let name = names::manifest(tag, prefix, body.version, manifest.hash());
+    if *manifest.provenance() == Provenance::Owner && body.store_tag == tag && name == *key {
+        return Ok(Some((prefix, manifest)));
+    }
+    Err(Error::ManifestInvalid("it stands under another's name"))
+}
+
+/// Backends that a manifest names and that are not among `sites`, with their labels.
+fn not_among(sites: &[Site], body: &Body) -> Vec<(BackendUid, String)> {
+    let label = |uid: BackendUid| {
+        let stored = body.stored().find(|(_, at)| at.backend == uid);
+        stored.map_or_else(|| uid.to_string(), |(_, at)| at.label.clone())
+    };
+    let held = body.held.iter().map(|held| held.backend);
+    let named = held.chain(body.stored().map(|(_, at)| at.backend));
+    let missing = named.filter(|uid| sites.iter().all(|site| site.uid != *uid));
+    missing.map(|uid| (uid, label(uid))).collect()
+}

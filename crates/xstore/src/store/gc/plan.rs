@@ -1,0 +1,225 @@
+//! What is to be done about each dealing and each manifest, and nothing done yet.
+//!
+//! A dealing is needed when a manifest that is kept names it, or an operation of this machine that has
+//! not ended. Kept are the committed version of an object, whatever stands beside or above it, and its
+//! predecessor, to which a writer goes back whose own shares were collected. After a deletion nobody
+//! goes back, so its predecessor keeps no shares.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::backend::ObjectKey;
+use crate::error::Error;
+use crate::ids::{BackendUid, ManifestHash, ObjectId, Prefix};
+use crate::names;
+use crate::store::gc::age::Clocks;
+use crate::store::gc::inventory::{Dealing, Inventory, Version, Versions};
+use crate::store::gc::{Collecting, GcAction, GcStep};
+use crate::store::listing::for_each_page;
+
+/// A step, and what it is done to.
+pub(super) struct Planned {
+    pub(super) step: GcStep,
+    pub(super) what: What,
+}
+
+/// What a step is done to.
+pub(super) enum What {
+    Dealing { site: usize, prefix: Prefix },
+    Manifest { site: usize, key: ObjectKey },
+    Object(ObjectId),
+}
+
+/// Dealings that manifests name, each with a copy of the earliest of these manifests.
+type Named = BTreeMap<(BackendUid, Prefix), (usize, ObjectKey)>;
+
+impl Collecting<'_> {
+    /// All steps, in the order in which they are taken.
+    pub(super) async fn plan(
+        &self,
+        inventory: &Inventory,
+        clocks: &Clocks,
+    ) -> Result<Vec<Planned>, Error> {
+        let busy = self.busy()?;
+        let named = self.named(inventory);
+        let mut planned = Vec::new();
+        for (&(site, prefix), dealing) in &inventory.dealings {
+            let of = (self.sites[site].uid, prefix);
+            let action = match named.get(&of) {
+                Some(copy) => self.of_named(dealing, copy, clocks).await?,
+                None if busy.contains(&of) => None,
+                None => Some(self.of_unnamed((site, prefix), dealing, clocks).await?),
+            };
+            planned.extend(action.map(|action| Planned {
+                step: self.step(site, action, names::shares(self.tag, prefix), dealing.keys),
+                what: What::Dealing { site, prefix },
+            }));
+        }
+        for (object, versions) in &inventory.objects {
+            planned.extend(self.outdated(versions));
+            planned.extend(self.expired(*object, versions, inventory));
+        }
+        planned.sort_by_key(|planned| planned.step.action);
+        Ok(planned)
+    }
+
+    /// Dealings at which operations of this machine work, or that recovery will go on with.
+    fn busy(&self) -> Result<BTreeSet<(BackendUid, Prefix)>, Error> {
+        let intents = self.store.journal.as_ref().map(|journal| journal.intents());
+        let places = intents.transpose()?.unwrap_or_default();
+        let places = places.into_iter().flat_map(|intent| intent.places);
+        Ok(places
+            .map(|place| (place.backend, place.share_prefix))
+            .collect())
+    }
+
+    fn named(&self, inventory: &Inventory) -> Named {
+        let mut named = Named::new();
+        for versions in inventory.objects.values() {
+            let kept = kept(versions);
+            for ((number, hash), version) in versions.range(kept.shares_from()..) {
+                let copy = version.copies.first().filter(|_| version.is_live);
+                let Some((site, prefix)) = copy else { continue };
+                let key = names::manifest(self.tag, *prefix, *number, *hash);
+                for share in &version.shares {
+                    named.entry(*share).or_insert((*site, key.clone()));
+                }
+            }
+        }
+        named
+    }
+
+    /// A tomb goes once the manifest is older than any look of a collector that did not see it and
+    /// may still act on that.
+    async fn of_named(
+        &self,
+        dealing: &Dealing,
+        (site, copy): &(usize, ObjectKey),
+        clocks: &Clocks,
+    ) -> Result<Option<GcAction>, Error> {
+        let settled = dealing.tombs > 0
+            && clocks
+                .all_older(&self.sites, (*site, std::slice::from_ref(copy)), self.grace)
+                .await?;
+        Ok(settled.then_some(GcAction::Unmark))
+    }
+
+    async fn of_unnamed(
+        &self,
+        (site, prefix): (usize, Prefix),
+        dealing: &Dealing,
+        clocks: &Clocks,
+    ) -> Result<GcAction, Error> {
+        let (start, action) = if dealing.tombs > 0 {
+            (names::tombs(self.tag, prefix), GcAction::Remove)
+        } else {
+            (names::shares(self.tag, prefix), GcAction::Mark)
+        };
+        let mut keys = Vec::new();
+        for_each_page(self.backend(site), &start, |page| keys.extend(page)).await?;
+        let due = clocks
+            .all_older(&self.sites, (site, &keys), self.grace)
+            .await?;
+        Ok(if due { action } else { GcAction::Wait })
+    }
+
+    /// Copies of manifests that nobody goes back to.
+    fn outdated(&self, versions: &Versions) -> Vec<Planned> {
+        let outdated = versions.range(..kept(versions).manifests_from());
+        let copies = outdated.flat_map(|((number, hash), version)| {
+            let key = |prefix: &Prefix| names::manifest(self.tag, *prefix, *number, *hash);
+            version
+                .copies
+                .iter()
+                .map(move |(site, prefix)| (*site, key(prefix)))
+        });
+        copies
+            .map(|(site, key)| Planned {
+                step: self.step(site, GcAction::RemoveManifest, key.to_string(), 1),
+                what: What::Manifest { site, key },
+            })
+            .collect()
+    }
+
+    /// The object, when its only newest version is live and expired a grace ago.
+    fn expired(
+        &self,
+        object: ObjectId,
+        versions: &Versions,
+        inventory: &Inventory,
+    ) -> Option<Planned> {
+        let newest = only_newest(versions)?;
+        let over = newest.expires_unix_s?.saturating_add(self.grace.as_secs());
+        if !newest.is_live || !newest.is_committed() || over > self.began_unix_s {
+            return None;
+        }
+        let of = |site: usize, prefix: Prefix| (self.sites[site].uid, prefix);
+        let dealings = inventory.dealings.iter();
+        let dealings =
+            dealings.filter(|((site, prefix), _)| newest.shares.contains(&of(*site, *prefix)));
+        let objects = dealings.map(|(_, dealing)| dealing.keys).sum();
+        let holders = newest.shares.iter().filter_map(|(uid, _)| {
+            let site = self.sites.iter().find(|site| site.uid == *uid)?;
+            Some(site.label())
+        });
+        let step = GcStep {
+            backend: holders.collect::<Vec<_>>().join(", "),
+            action: GcAction::Expire,
+            subject: object.to_string(),
+            objects,
+        };
+        let what = What::Object(object);
+        Some(Planned { step, what })
+    }
+
+    fn step(&self, site: usize, action: GcAction, subject: String, objects: u64) -> GcStep {
+        GcStep {
+            backend: self.sites[site].label().to_owned(),
+            action,
+            subject,
+            objects,
+        }
+    }
+}
+
+/// From which version on something of an object is kept.
+struct Kept {
+    committed: u64,
+    is_deleted: bool,
+}
+
+impl Kept {
+    /// Manifests from here on stay.
+    const fn manifests_from(&self) -> (u64, ManifestHash) {
+        (self.committed.saturating_sub(1), LOWEST)
+    }
+
+    /// Shares that live manifests from here on name stay.
+    const fn shares_from(&self) -> (u64, ManifestHash) {
+        if self.is_deleted {
+            (self.committed, LOWEST)
+        } else {
+            self.manifests_from()
+        }
+    }
+}
+
+const LOWEST: ManifestHash = ManifestHash([0; 32]);
+
+/// What stays of an object; without a committed version, everything.
+fn kept(versions: &Versions) -> Kept {
+    let committed = versions.iter().rev().find(|(_, v)| v.is_committed());
+    Kept {
+        committed: committed.map_or(0, |((number, _), _)| *number),
+        is_deleted: committed.is_some_and(|(_, version)| !version.is_live),
+    }
+}
+
+/// The newest version, unless two claim to be that.
+fn only_newest(versions: &Versions) -> Option<&Version> {
+    let mut newest_first = versions.iter().rev();
+    let ((number, _), newest) = newest_first.next()?;
+    let rival = newest_first
+        .next()
+        .is_some_and(|((other, _), _)| other == number);
+    (!rival).then_some(newest)
+}
