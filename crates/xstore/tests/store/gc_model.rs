@@ -4,7 +4,8 @@
 //! The code under test is the real one. Each actor has a store of its own over the same backends, and
 //! each of its calls passes a gate that lets one actor go on at a time; a schedule says before which
 //! calls another one gets the turn. All schedules with up to so many of these are tried. Calls for the
-//! identity or the time of a backend commute with all others and are no places to change turns.
+//! identity or the time of a backend commute with all others and are no places to change turns. Where
+//! many changes are needed, only effects and the look at tombs are such places.
 
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
@@ -52,12 +53,21 @@ impl Clock for Hands {
     }
 }
 
+/// Before which calls turns may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Places {
+    #[default]
+    AllCalls,
+    EffectsAndTombs,
+}
+
 /// Before which calls another actor gets the turn, which one begins, and which one is stopped where.
 #[derive(Debug, Clone, Default)]
 struct Schedule {
     first: usize,
     switches: Vec<(usize, usize)>,
     stop: Option<(usize, usize)>,
+    places: Places,
 }
 
 /// Whose turn it is.
@@ -109,6 +119,10 @@ impl Turns {
         stop.is_some_and(|(stopped, call)| stopped == actor && table.calls[actor] > call)
     }
 
+    fn places(&self) -> Places {
+        self.0.lock().unwrap().schedule.places
+    }
+
     fn end(&self, actor: usize) {
         let mut table = self.0.lock().unwrap();
         table.alive[actor] = false;
@@ -145,9 +159,22 @@ struct Gate {
 }
 
 impl Gate {
+    /// Passes with an effect on `name`.
     async fn pass(&self, name: &str) -> Result<(), BackendError> {
         let commutes = name.ends_with("/id") || name.ends_with("/clock");
-        if self.turns.next(self.actor, !commutes).await {
+        self.pass_at(!commutes).await
+    }
+
+    /// Passes with a look at `name`.
+    async fn pass_to_look(&self, name: &str) -> Result<(), BackendError> {
+        if self.turns.places() == Places::EffectsAndTombs && !name.ends_with("/tomb/") {
+            return self.pass_at(false).await;
+        }
+        self.pass(name).await
+    }
+
+    async fn pass_at(&self, is_place: bool) -> Result<(), BackendError> {
+        if self.turns.next(self.actor, is_place).await {
             let kind = BackendErrorKind::Unavailable;
             return Err(BackendError::new(kind, self.inner.id()));
         }
@@ -172,17 +199,17 @@ impl StorageBackend for Gate {
     }
 
     async fn get_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
-        self.pass(key.as_str()).await?;
+        self.pass_to_look(key.as_str()).await?;
         self.inner.get_range(key, range).await
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<ObjectMeta, BackendError> {
-        self.pass(key.as_str()).await?;
+        self.pass_to_look(key.as_str()).await?;
         self.inner.head(key).await
     }
 
     async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<ListPage, BackendError> {
-        self.pass(prefix).await?;
+        self.pass_to_look(prefix).await?;
         self.inner.list(prefix, cursor).await
     }
 
@@ -439,13 +466,14 @@ fn explore(
     base: &Model,
     acts: &[Act],
     most: usize,
-    stop: Option<(usize, usize)>,
+    (stop, places): (Option<(usize, usize)>, Places),
     check: impl Fn(&tokio::runtime::Runtime, &Model, &[Outcome], &str) + Sync,
 ) -> usize {
     let start = |first| Schedule {
         first,
         switches: Vec::new(),
         stop,
+        places,
     };
     let open: Mutex<Vec<Schedule>> = Mutex::new((0..acts.len()).map(start).collect());
     let (working, tried) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -500,6 +528,9 @@ fn explore(
     tried.into_inner()
 }
 
+const ANYWHERE: (Option<(usize, usize)>, Places) = (None, Places::AllCalls);
+const AT_EFFECTS: (Option<(usize, usize)>, Places) = (None, Places::EffectsAndTombs);
+
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread();
     { runtime }.enable_all().build().unwrap().block_on(future)
@@ -513,7 +544,7 @@ fn a_put_is_acknowledged_and_stays_or_is_taken_back() {
         &base,
         &[write, collect],
         3,
-        None,
+        ANYWHERE,
         |runtime, model, outcomes, what| {
             let Outcome::Put(put) = &outcomes[0] else {
                 unreachable!("it writes")
@@ -549,7 +580,7 @@ fn what_a_put_replaces_is_there_until_it_is_replaced() {
         &base,
         &[write, collect],
         2,
-        None,
+        ANYWHERE,
         |runtime, model, outcomes, what| {
             let expected = match &outcomes[0] {
                 Outcome::Put(Ok(())) => new_data(),
@@ -569,12 +600,71 @@ fn what_a_put_replaces_is_there_until_it_is_replaced() {
 fn two_collectors_and_a_writer() {
     let base = Model::empty(2);
     let acts: [Act; 3] = [write, collect, collect];
-    let tried = explore(&base, &acts, 2, None, |runtime, model, outcomes, what| {
-        runtime.block_on(model.settle(what));
-        let found = runtime.block_on(model.read("genome"));
-        let acknowledged = outcomes[0] == Outcome::Put(Ok(()));
-        assert_eq!(found.ok(), acknowledged.then(new_data), "{what}");
-    });
+    let tried = explore(
+        &base,
+        &acts,
+        2,
+        ANYWHERE,
+        |runtime, model, outcomes, what| {
+            runtime.block_on(model.settle(what));
+            let found = runtime.block_on(model.read("genome"));
+            let acknowledged = outcomes[0] == Outcome::Put(Ok(()));
+            assert_eq!(found.ok(), acknowledged.then(new_data), "{what}");
+        },
+    );
+    println!("{tried} schedules");
+}
+
+/// A collector that looks once, at once.
+fn look(store: Store, _: Arc<Hands>) -> Acting {
+    Box::pin(async move {
+        let _ = store.gc(&unbraked()).await;
+        Outcome::Collected
+    })
+}
+
+/// One collector is about to remove what it marked, the manifest comes, and another collector sees it.
+#[test]
+fn a_tomb_stays_until_every_look_before_the_manifest_has_run_out() {
+    let base = Model::empty(2);
+    let acts: [Act; 3] = [write, collect, look];
+    let tried = explore(
+        &base,
+        &acts,
+        4,
+        AT_EFFECTS,
+        |runtime, model, outcomes, what| {
+            runtime.block_on(model.settle(what));
+            let found = runtime.block_on(model.read("genome"));
+            let acknowledged = outcomes[0] == Outcome::Put(Ok(()));
+            assert_eq!(found.ok(), acknowledged.then(new_data), "{what}");
+        },
+    );
+    println!("{tried} schedules");
+}
+
+/// A writer whose shares were collected sleeps again, after its manifest stands, for both graces of
+/// what it replaces.
+#[test]
+fn what_a_sleeping_writer_goes_back_to_is_kept_for_it() {
+    let base = Model::empty(2);
+    block_on(base.put("genome", &old_data()));
+    let acts: [Act; 3] = [write, collect, collect];
+    let tried = explore(
+        &base,
+        &acts,
+        2,
+        AT_EFFECTS,
+        |runtime, model, outcomes, what| {
+            let expected = match &outcomes[0] {
+                Outcome::Put(Ok(())) => new_data(),
+                _ => old_data(),
+            };
+            runtime.block_on(model.settle(what));
+            let found = runtime.block_on(model.read("genome"));
+            assert_eq!(found, Ok(expected), "{what}");
+        },
+    );
     println!("{tried} schedules");
 }
 
@@ -584,14 +674,20 @@ fn readers_and_deletions_are_not_disturbed() {
     block_on(base.put("steady", &old_data()));
     block_on(base.put("genome", &old_data()));
     let acts: [Act; 3] = [read_steady, delete_genome, collect];
-    let tried = explore(&base, &acts, 2, None, |runtime, model, outcomes, what| {
-        assert_eq!(outcomes[0], Outcome::Read(Ok(old_data())), "{what}");
-        assert_eq!(outcomes[1], Outcome::Done(Ok(())), "{what}");
-        runtime.block_on(model.settle(what));
-        assert_eq!(runtime.block_on(model.read("steady")), Ok(old_data()));
-        let error = runtime.block_on(model.read("genome")).unwrap_err();
-        assert!(error.contains("OBJECT_NOT_FOUND"), "{what}: {error}");
-    });
+    let tried = explore(
+        &base,
+        &acts,
+        2,
+        ANYWHERE,
+        |runtime, model, outcomes, what| {
+            assert_eq!(outcomes[0], Outcome::Read(Ok(old_data())), "{what}");
+            assert_eq!(outcomes[1], Outcome::Done(Ok(())), "{what}");
+            runtime.block_on(model.settle(what));
+            assert_eq!(runtime.block_on(model.read("steady")), Ok(old_data()));
+            let error = runtime.block_on(model.read("genome")).unwrap_err();
+            assert!(error.contains("OBJECT_NOT_FOUND"), "{what}: {error}");
+        },
+    );
     println!("{tried} schedules");
 }
 
@@ -603,12 +699,18 @@ fn repairs_are_not_disturbed() {
     let lost = names::segment(manifest.body().store_tag, at.share_prefix, 0, 0);
     base.backends[0].remove(&lost).unwrap();
     let acts: [Act; 2] = [repair_steady, collect];
-    let tried = explore(&base, &acts, 2, None, |runtime, model, outcomes, what| {
-        assert_eq!(outcomes[0], Outcome::Done(Ok(())), "{what}");
-        runtime.block_on(model.settle(what));
-        assert_eq!(runtime.block_on(model.read("steady")), Ok(old_data()));
-        assert_eq!(model.names_of_shares().len(), 3, "{what}");
-    });
+    let tried = explore(
+        &base,
+        &acts,
+        2,
+        ANYWHERE,
+        |runtime, model, outcomes, what| {
+            assert_eq!(outcomes[0], Outcome::Done(Ok(())), "{what}");
+            runtime.block_on(model.settle(what));
+            assert_eq!(runtime.block_on(model.read("steady")), Ok(old_data()));
+            assert_eq!(model.names_of_shares().len(), 3, "{what}");
+        },
+    );
     println!("{tried} schedules");
 }
 
@@ -631,15 +733,21 @@ fn a_share_that_moves_is_at_one_of_its_two_places() {
     block_on(base.put("steady", &old_data()));
     let seen = Mutex::new(BTreeSet::new());
     let acts: [Act; 2] = [migrate_steady, collect];
-    let tried = explore(&base, &acts, 2, None, |runtime, model, outcomes, what| {
-        seen.lock().unwrap().insert(outcomes[0].clone());
-        for _ in 0..2 {
-            let found = runtime.block_on(model.read("steady"));
-            assert_eq!(found, Ok(old_data()), "{what}");
-            runtime.block_on(model.settle(what));
-        }
-        assert_eq!(model.names_of_shares().len(), 2, "{what}");
-    });
+    let tried = explore(
+        &base,
+        &acts,
+        2,
+        ANYWHERE,
+        |runtime, model, outcomes, what| {
+            seen.lock().unwrap().insert(outcomes[0].clone());
+            for _ in 0..2 {
+                let found = runtime.block_on(model.read("steady"));
+                assert_eq!(found, Ok(old_data()), "{what}");
+                runtime.block_on(model.settle(what));
+            }
+            assert_eq!(model.names_of_shares().len(), 2, "{what}");
+        },
+    );
     println!("{tried} schedules");
     let seen = seen.into_inner().unwrap();
     let ended = |with| seen.contains(&Outcome::Done(with));
@@ -656,20 +764,26 @@ fn what_a_stopped_writer_leaves_is_finished_or_goes() {
     for call in 0.. {
         let stop = Some((0, call));
         let acts: [Act; 2] = [write, collect];
-        tried += explore(&base, &acts, 1, stop, |runtime, model, outcomes, what| {
-            let acknowledged = outcomes[0] == Outcome::Put(Ok(()));
-            ended.fetch_or(acknowledged, Ordering::Relaxed);
-            runtime.block_on(model.settle(what));
-            runtime.block_on(model.recover());
-            match runtime.block_on(model.read("genome")) {
-                Ok(found) => assert_eq!(found, new_data(), "{what}"),
-                Err(error) => {
-                    assert!(!acknowledged, "{what}");
-                    assert!(error.contains("OBJECT_NOT_FOUND"), "{what}: {error}");
+        tried += explore(
+            &base,
+            &acts,
+            1,
+            (stop, Places::AllCalls),
+            |runtime, model, outcomes, what| {
+                let acknowledged = outcomes[0] == Outcome::Put(Ok(()));
+                ended.fetch_or(acknowledged, Ordering::Relaxed);
+                runtime.block_on(model.settle(what));
+                runtime.block_on(model.recover());
+                match runtime.block_on(model.read("genome")) {
+                    Ok(found) => assert_eq!(found, new_data(), "{what}"),
+                    Err(error) => {
+                        assert!(!acknowledged, "{what}");
+                        assert!(error.contains("OBJECT_NOT_FOUND"), "{what}: {error}");
+                    }
                 }
-            }
-            runtime.block_on(model.settle(what));
-        });
+                runtime.block_on(model.settle(what));
+            },
+        );
         if ended.load(Ordering::Relaxed) {
             break;
         }
