@@ -377,6 +377,14 @@ pub(crate) enum StoreVerb {
     },
     /// Compute how likely a year costs an object, from assumptions about its backends
     Durability(Durability),
+    /// Mark what no manifest names, and remove what an earlier run marked
+    #[command(after_help = GC_HELP)]
+    Gc {
+        #[command(flatten)]
+        backends: Backends,
+        #[command(flatten)]
+        gc: Collection,
+    },
 }
 
 /// `xgene store durability`.
@@ -401,6 +409,27 @@ pub(crate) struct Durability {
     /// year; left out unless given
     #[arg(long, value_name = "P")]
     pub(crate) common_cause: Option<f64>,
+}
+
+const GC_HELP: &str = "\
+A run marks; another one, a grace later, removes. All backends must answer, and their clocks agree
+with this one within 5 minutes. Old versions of manifests are removed, and expired objects deleted.
+
+Example, once a day:
+  xgene store gc --backend file:///srv/a --backend file:///srv/b --backend file:///srv/c";
+
+/// How a store is collected.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Collection {
+    /// Show what would happen, and why
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Hours for which something unnamed is left alone, and again once it is marked; at least 2
+    #[arg(long, value_name = "HOURS", default_value_t = 24)]
+    pub(crate) grace: u64,
+    /// Remove more than a tenth of the stored objects in this run
+    #[arg(long)]
+    pub(crate) no_brake: bool,
 }
 
 /// Where a store keeps its shares.

@@ -299,6 +299,13 @@ pub(crate) const CODES: &[Code] = &[
         (CONFLICT, 409),
     ),
     code(
+        "GC_BRAKE",
+        DATA,
+        "one run would delete more than a tenth of the stored objects",
+        "look with `xgene store gc --dry-run`, then add --no-brake if it is right",
+        (CONFLICT, 409),
+    ),
+    code(
         "LOCKED",
         DATA,
         "another operation on the same object has not ended",

@@ -20,6 +20,8 @@ use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::session::Session;
 
+mod gc;
+
 const SECONDS_PER_DAY: u64 = 86_400;
 
 pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failure> {
@@ -62,6 +64,7 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
             dry_run,
         } => rm(&name, &backends, dry_run, session).await,
         StoreVerb::Durability(args) => durability::run(&args, session),
+        StoreVerb::Gc { backends, gc } => gc::run(&backends, &gc, session).await,
     }
 }
 

@@ -8,6 +8,7 @@ mod bad_input;
 mod consent;
 mod documents;
 mod durability;
+mod gc;
 mod keys;
 mod real_files;
 mod repair;
