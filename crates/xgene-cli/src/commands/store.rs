@@ -1,6 +1,7 @@
 //! `xgene store`: split storage by name, without consent or genomics.
 
 mod durability;
+mod gc;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,8 +20,6 @@ use crate::commands::{check, human_bytes, repair, source, table};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::session::Session;
-
-mod gc;
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
