@@ -139,7 +139,8 @@ impl Store {
     /// put is invisible and its traces are removed, now or by the next run.
     ///
     /// Once the manifest phase is reached, an error (of `on_commit`, of too few backends, of a rival)
-    /// means that the put is not acknowledged, and that the next run completes it.
+    /// means that the put is not acknowledged, and that the next run completes it; but one whose shares
+    /// a collector took for abandoned ends with [`Error::Conflict`] and the object as it was before.
     pub async fn put(
         &self,
         source: &mut (dyn AsyncRead + Unpin + Send),
@@ -203,10 +204,17 @@ impl Store {
             return Err(error);
         }
         let places = putting.slots.places();
-        if self.is_collected(&manifest, &places, &sites).await? {
-            putting.progress.fail(&putting.slots);
-            self.take_back(&manifest, entry, &sites).await?;
-            return Err(collected());
+        match self.is_collected(&manifest, &places, &sites).await {
+            Ok(false) => {}
+            Ok(true) => {
+                putting.progress.fail(&putting.slots);
+                self.take_back(&manifest, entry, &sites).await?;
+                return Err(collected());
+            }
+            Err(error) => {
+                putting.progress.fail(&putting.slots);
+                return Err(error);
+            }
         }
         putting.progress.stage(Stage::Committed);
         on_commit(&manifest)?;

@@ -3,7 +3,8 @@
 //! A collector marks a dealing that no manifest names with a tomb, and removes it a grace later after
 //! one more look at all manifests. A writer looks for tombs after its manifest stands. So either the
 //! collector sees the manifest or the writer sees the tomb, however long one of them slept between
-//! two steps. The tomb is removed last: where there is none any more, segments are missing.
+//! two steps. The tomb is removed last: where there is none any more, segments are missing. A repair
+//! writes only what a manifest names, and has nothing to look for.
 
 use std::collections::BTreeSet;
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use xstore::clock::{Clock, FixedClock};
+use xstore::journal::Journal;
 use xstore::keys::{OwnerKeys, RootKey};
 use xstore::memory::MemoryBackend;
 use xstore::placement::FailureDomain;
 use xstore::testing::{Fault, FaultyBackend, Plan};
 use xstore::{
     AccessStructure, BackendErrorKind, Brake, Effects, Error, GcAction, GcOptions, GcReport,
-    Manifest, ObjectKey, PutOptions, Store, names, nothing_more,
+    Manifest, ObjectKey, PutOptions, Store, StoreBuilder, names, nothing_more,
 };
 
 use crate::gc_model::Hands;
@@ -44,15 +45,18 @@ impl World {
     }
 
     fn store_at(&self, clock: Arc<dyn Clock>) -> Store {
+        self.builder(clock).build().unwrap()
+    }
+
+    fn builder(&self, clock: Arc<dyn Clock>) -> StoreBuilder {
         let builder = Store::builder()
             .chunk_len(u32::try_from(CHUNK).unwrap())
             .threshold(AccessStructure::try_new(2, 3).unwrap())
             .keys(Arc::clone(&self.keys))
             .clock(clock);
-        let builder = self.backends.iter().fold(builder, |builder, backend| {
+        self.backends.iter().fold(builder, |builder, backend| {
             builder.backend(Arc::clone(backend) as _, FailureDomain::default())
-        });
-        builder.build().unwrap()
+        })
     }
 
     fn store(&self) -> Store {
@@ -316,6 +320,45 @@ async fn a_lease_keeps_shares_from_being_marked() {
     assert_eq!(actions(&world.gc().await), [(GcAction::Wait, 3)].into());
     world.hands.advance(DAY_S);
     assert_eq!(actions(&world.gc().await), [(GcAction::Mark, 3)].into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_this_machine_works_at_is_left_alone_however_long_it_takes() {
+    let world = World::new();
+    world.put("genome", None).await;
+    let folder = tempfile::tempdir().unwrap();
+    let journalled = || {
+        let builder = world.builder(Arc::clone(&world.hands) as _);
+        let builder = builder.journal(Journal::new(folder.path()));
+        builder.build().unwrap()
+    };
+    let segment_len = CHUNK * 256;
+    let data = payload(segment_len + 1, 6);
+    let (mut writer, mut reader) = tokio::io::duplex(segment_len);
+    let store = journalled();
+    let put = async {
+        store
+            .put(&mut reader, PutOptions::default(), &mut nothing_more)
+            .await
+            .unwrap()
+    };
+    let meanwhile = async {
+        use tokio::io::AsyncWriteExt as _;
+        writer.write_all(&data).await.unwrap();
+        while world.shares().len() < 6 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        world.hands.advance(DAY_S);
+        let here = journalled().gc(&unbraked()).await.unwrap();
+        let elsewhere = world.store().gc(&preview()).await.unwrap();
+        drop(writer);
+        (here, elsewhere)
+    };
+    let (receipt, (here, elsewhere)) = tokio::join!(put, meanwhile);
+    assert_eq!(here.steps, []);
+    assert_eq!(actions(&elsewhere), [(GcAction::Mark, 3)].into());
+    let (restored, _) = get(&world.store(), &receipt.manifest).await.unwrap();
+    assert!(restored == data);
 }
 
 /// A source that takes an hour for each of its segments.
