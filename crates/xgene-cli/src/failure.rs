@@ -95,9 +95,9 @@ impl From<genomicshare::Error> for Failure {
     }
 }
 
-impl From<xstore_backends::ConnectError> for Failure {
-    fn from(error: xstore_backends::ConnectError) -> Self {
-        Self::new(error.code(), chain(&error), error.recovery())
+impl From<&xstore_backends::ConnectError> for Failure {
+    fn from(error: &xstore_backends::ConnectError) -> Self {
+        Self::new(error.code(), chain(error), error.recovery())
     }
 }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use genomicshare::{LawTable, Sites};
 use jiff::Timestamp;
+use xstore::absent::Absent;
 use xstore::entropy::{CountingEntropy, OsEntropy};
 use xstore::keys::OwnerKeys;
+use xstore::placement::FailureDomain;
 use xstore::{
     AccessStructure, Home, Padding, Recovered, StorageBackend, Store, StoreBuilder, UnknownMakers,
 };
@@ -28,10 +30,21 @@ pub(crate) struct Session {
     pub(crate) transfer: Transfer,
 }
 
-/// Backends that answered when they were opened, and what the others said.
+/// Backends in the order of the configuration. One that could not be opened keeps its place, so that
+/// the labels and shares of the others stay theirs.
+#[derive(Default)]
 struct Connected {
-    backends: Vec<(Arc<dyn StorageBackend>, xstore::placement::FailureDomain)>,
+    backends: Vec<(Arc<dyn StorageBackend>, FailureDomain)>,
+    /// Why some could not be opened.
     absent: Vec<Failure>,
+}
+
+impl Connected {
+    /// The first whose URL leads nowhere, today or later.
+    fn misnamed(&self) -> Option<&Failure> {
+        let mut absent = self.absent.iter();
+        absent.find(|failure| failure.code == "INVALID_CONFIG")
+    }
 }
 
 impl Session {
@@ -94,14 +107,7 @@ impl Session {
         unknown_makers: UnknownMakers,
     ) -> Result<Store, Failure> {
         let connected = self.connect_sites(sites, wanted);
-        for absent in &connected.absent {
-            self.terminal
-                .warn(&format!("{} ({})", absent.message, absent.code));
-        }
-        if connected.backends.is_empty() {
-            let first = connected.absent.into_iter().next();
-            return Err(first.unwrap_or_else(|| Failure::usage("no jurisdiction is left to ask")));
-        }
+        self.warn_absent(&connected);
         let builder = self
             .builder(connected.backends)?
             .unknown_makers(unknown_makers);
@@ -130,37 +136,24 @@ impl Session {
         }
         let share_count = u8::try_from(backends.urls.len()).unwrap_or(u8::MAX);
         let access = access(backends.threshold, share_count)?;
-        let mut connected = Vec::new();
-        let mut absent = Vec::new();
         if backends.urls.iter().any(|url| url.starts_with("memory:")) {
             return Err(Failure::usage(
                 "what is put into memory: ends with the program",
             ));
         }
+        let mut connected = Connected::default();
         for (i, url) in backends.urls.iter().enumerate() {
             let label = format!("backend{}", i + 1);
-            match xstore_backends::connect(&label, url) {
-                Ok(backend) => connected.push((self.patient(backend), local_domain(url))),
-                Err(error) => absent.push(Failure::from(error)),
-            }
+            self.connect(&mut connected, &label, url, local_domain(url));
         }
-        // Reading gets by without some backends, so the operation decides whether it can.
-        if let Some(usage) = absent
-            .iter()
-            .find(|failure| failure.code == "INVALID_CONFIG")
-        {
-            return Err(Failure::usage(usage.message.clone()));
+        if let Some(misnamed) = connected.misnamed() {
+            return Err(Failure::usage(misnamed.message.clone()));
         }
-        for failure in &absent {
-            self.terminal
-                .warn(&format!("{} ({})", failure.message, failure.code));
-        }
-        if connected.is_empty() {
-            return Err(absent.remove(0));
-        }
+        // Many an operation gets by without some backends, so it decides whether it can.
+        self.warn_absent(&connected);
         let chunk_len = chunk_len(&backends.chunk_size)?;
         let builder = self
-            .builder(connected)?
+            .builder(connected.backends)?
             .threshold(access)
             .keys(keys)
             .device(self.home.device(&*self.entropy)?)
@@ -170,30 +163,40 @@ impl Session {
     }
 
     fn connect_sites(&self, sites: &Sites, wanted: impl Fn(&str) -> bool) -> Connected {
-        let mut connected = Connected {
-            backends: Vec::new(),
-            absent: Vec::new(),
-        };
+        let mut connected = Connected::default();
         for site in sites.iter().filter(|site| wanted(site.code.as_str())) {
-            match xstore_backends::connect(site.code.as_str(), site.endpoint.url()) {
-                Ok(backend) => connected
-                    .backends
-                    .push((self.patient(backend), site.failure_domain(law()))),
-                Err(error) => connected.absent.push(error.into()),
-            }
+            let domain = site.failure_domain(law());
+            let (label, url) = (site.code.as_str(), site.endpoint.url());
+            self.connect(&mut connected, label, url, domain);
         }
         connected
     }
 
-    /// Every backend is asked through the options of the command line.
-    fn patient(&self, backend: Arc<dyn StorageBackend>) -> Arc<dyn StorageBackend> {
-        self.transfer
-            .before(backend, Arc::clone(&self.entropy) as _)
+    /// Adds the backend at `url`, which is asked through the options of the command line; or what
+    /// stands in for it, which needs no patience.
+    fn connect(&self, connected: &mut Connected, label: &str, url: &str, domain: FailureDomain) {
+        let backend: Arc<dyn StorageBackend> = match xstore_backends::connect(label, url) {
+            Ok(backend) => self
+                .transfer
+                .before(backend, Arc::clone(&self.entropy) as _),
+            Err(error) => {
+                connected.absent.push(Failure::from(&error));
+                Arc::new(Absent::new(error.into_backend(label)))
+            }
+        };
+        connected.backends.push((backend, domain));
+    }
+
+    fn warn_absent(&self, connected: &Connected) {
+        for absent in &connected.absent {
+            self.terminal
+                .warn(&format!("{} ({})", absent.message, absent.code));
+        }
     }
 
     fn builder(
         &self,
-        backends: Vec<(Arc<dyn StorageBackend>, xstore::placement::FailureDomain)>,
+        backends: Vec<(Arc<dyn StorageBackend>, FailureDomain)>,
     ) -> Result<StoreBuilder, Failure> {
         let mut builder = Store::builder()
             .trusted(self.home.trusted()?)
@@ -281,10 +284,10 @@ pub(crate) fn read_sites(path: &Path, threshold: Option<u8>) -> Result<Sites, Fa
 }
 
 /// Folders of the command line are on this computer, and nobody is named for them.
-fn local_domain(url: &str) -> xstore::placement::FailureDomain {
+fn local_domain(url: &str) -> FailureDomain {
     let local = url.starts_with("file:") || url.starts_with("memory:");
     let host = local.then(|| xstore::placement::THIS_COMPUTER.to_owned());
-    xstore::placement::FailureDomain {
+    FailureDomain {
         host,
         ..Default::default()
     }

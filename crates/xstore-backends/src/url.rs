@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use xstore::memory::MemoryBackend;
-use xstore::{BackendError, StorageBackend};
+use xstore::{BackendError, BackendErrorKind, StorageBackend};
 
 /// Connects to the backend at `url` and labels it `id`.
 ///
@@ -56,6 +56,15 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// The same as an answer of the backend that was to be labelled `id`.
+    #[must_use]
+    pub fn into_backend(self, id: &str) -> BackendError {
+        match self {
+            Self::Backend(error) => error,
+            other => BackendError::with_source(BackendErrorKind::Unavailable, id, other),
+        }
+    }
+
     /// Stable machine-readable code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -190,6 +199,11 @@ mod tests {
         }
         let error = connect("b", "s4://bucket").unwrap_err();
         assert!(error.to_string().contains("memory"), "{error}");
+        let error = error.into_backend("b");
+        assert_eq!(
+            (error.kind.code(), &*error.backend),
+            ("BACKEND_UNAVAILABLE", "b")
+        );
     }
 
     #[cfg(feature = "fs")]
@@ -200,6 +214,7 @@ mod tests {
         assert_eq!(connect("f", &url).unwrap().id(), "f");
         let error = connect("f", &format!("{url}/missing")).unwrap_err();
         assert_eq!(error.code(), "BACKEND_UNAVAILABLE");
+        assert_eq!(error.into_backend("f").backend, "f");
         assert!(!folder.path().join("missing").exists());
     }
 }

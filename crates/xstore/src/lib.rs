@@ -15,6 +15,7 @@
 //! from ChaCha20 seeded by the operating system, so in whole it is 256-bit computational. k backends
 //! together read everything.
 
+pub mod absent;
 pub mod backend;
 pub mod breaker;
 mod budget;

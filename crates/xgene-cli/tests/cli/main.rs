@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod consent;
+mod degraded;
 mod documents;
 mod durability;
 mod gc;
