@@ -178,7 +178,7 @@ impl Session {
         let backend: Arc<dyn StorageBackend> = match xstore_backends::connect(label, url) {
             Ok(backend) => self
                 .transfer
-                .before(backend, Arc::clone(&self.entropy) as _),
+                .before(url, backend, Arc::clone(&self.entropy) as _),
             Err(error) => {
                 connected.absent.push(Failure::from(&error));
                 Arc::new(Absent::new(error.into_backend(label)))

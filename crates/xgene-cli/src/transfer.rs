@@ -23,16 +23,24 @@ impl Transfer {
     /// - the breaker is above them: it counts what no retry could mend, and while it is open
     ///   nothing waits and nothing is tried again.
     ///
+    /// A folder has no breaker: one file that cannot be read says nothing about the next, and its
+    /// refusal must not close all of them. What a breaker spares others, a waiting network, is not
+    /// there.
+    ///
     /// A folder's calls run on threads of their own. One that is given up ends there: its object is
     /// whole or absent, and its temporary file is removed.
     pub(crate) fn before(
         &self,
+        url: &str,
         backend: Arc<dyn StorageBackend>,
         entropy: Arc<dyn Entropy>,
     ) -> Arc<dyn StorageBackend> {
         let timed = Timeout::new(backend, self.timeout_options());
         let limited = Limit::new(timed, self.limit_options());
         let retried = Retry::new(limited, self.retry_options(), Arc::clone(&entropy));
+        if url.starts_with("file:") {
+            return Arc::new(retried);
+        }
         Arc::new(Breaker::new(retried, entropy))
     }
 
@@ -70,9 +78,17 @@ mod tests {
     use crate::args::Cli;
 
     fn before(backend: impl StorageBackend + 'static, args: &[&str]) -> Arc<dyn StorageBackend> {
+        before_at("memory:", backend, args)
+    }
+
+    fn before_at(
+        url: &str,
+        backend: impl StorageBackend + 'static,
+        args: &[&str],
+    ) -> Arc<dyn StorageBackend> {
         let args = ["xgene", "errors"].iter().chain(args);
         let transfer = Cli::try_parse_from(args).unwrap().global.transfer;
-        transfer.before(Arc::new(backend), Arc::new(OsEntropy))
+        transfer.before(url, Arc::new(backend), Arc::new(OsEntropy))
     }
 
     fn key(name: &str) -> ObjectKey {
@@ -110,6 +126,26 @@ mod tests {
             10,
             "an open breaker is not tried again"
         );
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_refused_closes_no_folder() {
+        let refused = Fault::FailCalls {
+            calls: 0..1,
+            kind: BackendErrorKind::AuthFailed,
+        };
+        for (url, next) in [
+            ("file:///srv/a", BackendErrorKind::NotFound),
+            ("memory:", BackendErrorKind::Unavailable),
+        ] {
+            let plan = Plan::new([refused.clone()]);
+            let folder = FaultyBackend::new(MemoryBackend::new("m"), plan);
+            let backend = before_at(url, folder, &[]);
+            let error = backend.head(&key("a")).await.unwrap_err();
+            assert_eq!(error.kind, BackendErrorKind::AuthFailed);
+            let error = backend.head(&key("b")).await.unwrap_err();
+            assert_eq!(error.kind, next, "{url}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
