@@ -13,7 +13,7 @@ use genomic_formats::{Depth, Inspector, Report};
 use tokio::io::{AsyncRead, ReadBuf};
 use xstore::progress::Observer;
 use xstore::store::OnCommit;
-use xstore::{PutOptions, Receipt, Store};
+use xstore::{Happy, PutOptions, Receipt, Store};
 
 use crate::authorize::{Authorization, Use};
 use crate::error::Error;
@@ -39,6 +39,8 @@ pub enum Damaged {
 pub struct DepositOptions {
     /// What is done with a damaged file.
     pub damaged: Damaged,
+    /// How many shares must be stored.
+    pub happy: Happy,
     /// Length of the file in bytes where it is known, for progress only.
     pub len_hint: Option<u64>,
     /// What recovery tells the next run; see [`PutOptions::note`].
@@ -105,6 +107,7 @@ pub async fn deposit(
     };
     let mut put = PutOptions::default();
     put.extension = Some(shared.to_extension());
+    put.happy = options.happy;
     put.len_hint = options.len_hint;
     put.note = options.note;
     put.observer = options.observer;

@@ -9,8 +9,10 @@ use xstore::rate::Rate;
 use crate::size;
 
 mod check;
+mod store;
 
 pub(crate) use check::{Check, Objects, Repair, Repairing, SharedFiles, StoreCheck, StoreRepair};
+pub(crate) use store::{Migrate, Storing};
 
 /// Split genomes over legal jurisdictions; read them only with consent.
 #[derive(Debug, Parser)]
@@ -170,6 +172,9 @@ pub(crate) struct Split {
     /// Split a file even though it is damaged
     #[arg(long)]
     pub(crate) allow_invalid: bool,
+    /// Store as many shares as reading needs when jurisdictions fail; exit code 3
+    #[arg(long)]
+    pub(crate) allow_degraded: bool,
     /// Show the plan and stop before anything is written
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -319,6 +324,8 @@ pub(crate) enum StoreVerb {
         /// Days after which the object is no longer read
         #[arg(long, value_name = "DAYS")]
         ttl: Option<u64>,
+        #[command(flatten)]
+        storing: Storing,
         /// How lengths are hidden
         #[arg(long, value_enum, default_value_t = Pad::None)]
         pad: Pad,
@@ -365,6 +372,8 @@ pub(crate) enum StoreVerb {
     Check(StoreCheck),
     /// Write what is lost or bad of objects again, from any k of their shares
     Repair(StoreRepair),
+    /// Move the share at one backend to another
+    Migrate(Migrate),
     /// Delete an object
     Rm {
         /// Name of the object
@@ -435,7 +444,7 @@ pub(crate) struct Collection {
 /// Where a store keeps its shares.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Backends {
-    /// A backend, such as file:///srv/a; give one for each share
+    /// A backend, such as file:///srv/a; give one for each share, and more as spares
     #[arg(
         long = "backend",
         value_name = "URL",
@@ -447,6 +456,9 @@ pub(crate) struct Backends {
     /// Shares needed to read
     #[arg(short = 'k', long, default_value_t = 2)]
     pub(crate) threshold: u8,
+    /// Shares stored; default: as many as backends
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) shares: Option<u8>,
     /// Plaintext bytes of a chunk, as 64KiB to 16MiB
     #[arg(long, default_value = "2MiB")]
     pub(crate) chunk_size: String,

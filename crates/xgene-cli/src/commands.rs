@@ -14,12 +14,14 @@ pub(crate) mod inspect;
 pub(crate) mod jurisdictions;
 pub(crate) mod keys;
 pub(crate) mod mend;
+pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod repair;
 pub(crate) mod shell;
 pub(crate) mod source;
 pub(crate) mod split;
 pub(crate) mod store;
+pub(crate) mod stored;
 pub(crate) mod targets;
 
 /// Runs one verb; its exit code when it did its work.

@@ -163,6 +163,7 @@ impl Stage {
             output: None,
             pad: Pad::Padme,
             allow_invalid: false,
+            allow_degraded: false,
             dry_run: false,
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::codes::exit_code;
 
 /// An error at the surface: its code, one sentence, what to do next.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Failure {
     pub(crate) code: &'static str,
     /// The code of the layer below, where it has another.
@@ -65,7 +65,7 @@ impl Failure {
 }
 
 /// The message with its causes: each says only its own part.
-fn chain(error: &dyn StdError) -> String {
+pub(crate) fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -10,7 +10,8 @@ use xstore::entropy::{CountingEntropy, OsEntropy};
 use xstore::keys::OwnerKeys;
 use xstore::placement::FailureDomain;
 use xstore::{
-    AccessStructure, Home, Padding, Recovered, StorageBackend, Store, StoreBuilder, UnknownMakers,
+    AccessStructure, Happy, Home, Padding, Recovered, StorageBackend, Store, StoreBuilder,
+    UnknownMakers,
 };
 
 use crate::args::{Backends, Global, Pad, Transfer};
@@ -80,12 +81,23 @@ impl Session {
         Ok(Arc::new(keys))
     }
 
-    /// A store over the jurisdictions of `sites`, for writing: all must answer.
-    pub(crate) async fn writer(&self, sites: &Sites, pad: Pad) -> Result<Store, Failure> {
+    /// A store over the jurisdictions of `sites`, for writing: all must be there, unless it is to be
+    /// degraded.
+    pub(crate) async fn writer(
+        &self,
+        sites: &Sites,
+        pad: Pad,
+        happy: Happy,
+    ) -> Result<Store, Failure> {
         let connected = self.connect_sites(sites, |_| true);
-        if let Some(failure) = connected.absent.into_iter().next() {
-            return Err(failure);
+        let refused = match happy {
+            Happy::Degraded => connected.misnamed(),
+            _ => connected.absent.first(),
+        };
+        if let Some(refused) = refused {
+            return Err(refused.clone());
         }
+        self.warn_absent(&connected);
         let share_count = u8::try_from(sites.count()).unwrap_or(u8::MAX);
         let access = access(sites.threshold(), share_count)?;
         let builder = self
@@ -134,8 +146,8 @@ impl Session {
         if backends.urls.len() < 2 {
             return Err(Failure::usage("a store needs at least two --backend URLs"));
         }
-        let share_count = u8::try_from(backends.urls.len()).unwrap_or(u8::MAX);
-        let access = access(backends.threshold, share_count)?;
+        let count = u8::try_from(backends.urls.len()).unwrap_or(u8::MAX);
+        let access = access(backends.threshold, backends.shares.unwrap_or(count))?;
         if backends.urls.iter().any(|url| url.starts_with("memory:")) {
             return Err(Failure::usage(
                 "what is put into memory: ends with the program",

@@ -23,18 +23,22 @@ pub(crate) fn command(
     if damaged.is_empty() {
         return None;
     }
-    let mut all = vec!["xgene".to_owned()];
-    all.extend_from_slice(words);
-    all.extend(reading(data, &damaged));
+    let mut words = words.to_vec();
+    words.extend(reading(data, &damaged));
     // Without a name an object is repaired with all others of its store.
     let named: Option<Vec<String>> = damaged.iter().map(|one| one.word.clone()).collect();
-    if let Some(named) = named {
-        let dashed = named.iter().any(|word| word.starts_with('-'));
-        all.extend(dashed.then(|| "--".to_owned()));
-        all.extend(named);
-    }
+    Some(line(words, named.unwrap_or_default()))
+}
+
+/// The command of these words about the objects `named`.
+pub(crate) fn line(words: Vec<String>, named: Vec<String>) -> String {
+    let mut all = vec!["xgene".to_owned()];
+    all.extend(words);
+    let dashed = named.iter().any(|word| word.starts_with('-'));
+    all.extend(dashed.then(|| "--".to_owned()));
+    all.extend(named);
     let quoted: Vec<_> = all.iter().map(|word| quoted(word)).collect();
-    Some(quoted.join(" "))
+    quoted.join(" ")
 }
 
 /// Whether a repair helps, now or once the backends out of reach are back.

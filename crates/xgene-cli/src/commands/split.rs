@@ -11,10 +11,12 @@ use genomicshare::{
     Use, authorize, deposit, plan,
 };
 use serde_json::json;
+use xstore::Happy;
 
 use crate::args::Split;
 use crate::codes::OK;
-use crate::commands::{human_bytes, source};
+use crate::commands::targets::file_words;
+use crate::commands::{human_bytes, mend, source, stored};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::session::{Session, law, read_sites, write_manifest};
@@ -42,9 +44,14 @@ pub(crate) async fn run(args: &Split, session: &Session) -> Result<u8, Failure> 
         return Ok(OK);
     }
     let deposited = split(args, session, &sites, authorization, input, &output).await?;
-    summary(session, &sites, &deposited, &output);
-    session.terminal.say(&next_step(args, &output));
-    Ok(OK)
+    // What is stored is stored, even where a path of the command is not UTF-8.
+    let words = file_words(Some(&args.sites), session).ok();
+    let mend = words.map(|words| mend::line(words, vec![output.display().to_string()]));
+    summary(session, &sites, &deposited, &output, mend.as_deref());
+    if deposited.receipt.missing_shares() == 0 {
+        session.terminal.say(&next_step(args, &output));
+    }
+    Ok(stored::tell(&deposited.receipt, mend.as_deref(), session))
 }
 
 fn permit(
@@ -71,7 +78,12 @@ async fn split(
     mut input: source::Source,
     output: &Path,
 ) -> Result<Deposited, Failure> {
-    let store = session.writer(sites, args.pad).await?;
+    let happy = if args.allow_degraded {
+        Happy::Degraded
+    } else {
+        Happy::All
+    };
+    let store = session.writer(sites, args.pad, happy).await?;
     // Recovery of an earlier run may have written this very file.
     refuse_existing(output)?;
     let destination = Destination { sites, law: law() };
@@ -81,6 +93,7 @@ async fn split(
     } else {
         Damaged::Refuse
     };
+    options.happy = happy;
     options.len_hint = input.len_bytes;
     options.note = std::path::absolute(output)
         .ok()
@@ -156,7 +169,13 @@ fn refuse_existing(output: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn summary(session: &Session, sites: &Sites, deposited: &Deposited, output: &Path) {
+fn summary(
+    session: &Session,
+    sites: &Sites,
+    deposited: &Deposited,
+    output: &Path,
+    mend: Option<&str>,
+) {
     let receipt = &deposited.receipt;
     let body = receipt.manifest.body();
     let codes = sites
@@ -164,21 +183,19 @@ fn summary(session: &Session, sites: &Sites, deposited: &Deposited, output: &Pat
         .iter()
         .map(ToString::to_string)
         .collect::<Vec<_>>();
-    session.terminal.message(
-        "summary",
-        json!({
-            "object_id": body.object_id.to_string(),
-            "manifest": output.display().to_string(),
-            "format": deposited.report.format.name(),
-            "threshold": body.k,
-            "shares": codes,
-            "len_bytes": receipt.len_bytes,
-            "stored_bytes": receipt.stored_bytes,
-            "trial": body.trial.unwrap_or(false),
-            "pending": receipt.pending,
-            "random_bytes_drawn": session.entropy.drawn_bytes(),
-        }),
-    );
+    let mut line = json!({
+        "object_id": body.object_id.to_string(),
+        "manifest": output.display().to_string(),
+        "format": deposited.report.format.name(),
+        "threshold": body.k,
+        "shares": codes,
+        "len_bytes": receipt.len_bytes,
+        "stored_bytes": receipt.stored_bytes,
+        "trial": body.trial.unwrap_or(false),
+        "random_bytes_drawn": session.entropy.drawn_bytes(),
+    });
+    stored::facts(&mut line, receipt, mend);
+    session.terminal.message("summary", line);
     let terminal = session.terminal;
     terminal.say(&format!(
         "{} of {} split over {}; any {} of them restore it",

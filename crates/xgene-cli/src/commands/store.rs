@@ -16,7 +16,8 @@ use crate::args::{Backends, Pad, StoreVerb};
 use crate::codes::{DEGRADED, OK};
 use crate::commands::get::{Output, tell_faults, tell_provenance};
 use crate::commands::inspect::{fault, show_manifest};
-use crate::commands::{check, human_bytes, repair, source, table};
+use crate::commands::targets::store_words;
+use crate::commands::{check, human_bytes, mend, migrate, repair, source, stored, table};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::session::Session;
@@ -30,8 +31,15 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
             file,
             backends,
             ttl,
+            storing,
             pad,
-        } => put(&name, &file, &backends, ttl, pad, session).await,
+        } => {
+            let mut options = PutOptions::default();
+            options.name = Some(name);
+            options.ttl_s = ttl.map(|days| days.saturating_mul(SECONDS_PER_DAY));
+            options.happy = storing.happy();
+            put(&file, &backends, options, pad, session).await
+        }
         StoreVerb::Get {
             name,
             backends,
@@ -57,6 +65,7 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
         }
         StoreVerb::Check(args) => check::store(&args, session).await,
         StoreVerb::Repair(args) => repair::store(&args, session).await,
+        StoreVerb::Migrate(args) => migrate::run(&args, session).await,
         StoreVerb::Rm {
             name,
             backends,
@@ -79,10 +88,9 @@ fn output_of(name: &str, output: Option<PathBuf>) -> Result<PathBuf, Failure> {
 }
 
 async fn put(
-    name: &str,
     file: &Path,
     backends: &Backends,
-    ttl: Option<u64>,
+    mut options: PutOptions,
     pad: Pad,
     session: &Session,
 ) -> Result<u8, Failure> {
@@ -92,26 +100,24 @@ async fn put(
     if access.threshold() == access.share_count() {
         session.terminal.warn(&Warning::NothingToSpare.to_string());
     }
-    let mut options = PutOptions::default();
-    options.name = Some(name.to_owned());
-    options.ttl_s = ttl.map(|days| days.saturating_mul(SECONDS_PER_DAY));
+    let name = options.name.clone().unwrap_or_default();
+    let words = store_words(backends, session).ok();
+    let mend = words.map(|words| mend::line(words, vec![name.clone()]));
     options.len_hint = input.len_bytes;
     options.observer = Some(Progress::new(session.terminal));
     let receipt = store
         .put(&mut *input.reader, options, &mut nothing_more)
         .await?;
     let body = receipt.manifest.body();
-    session.terminal.message(
-        "summary",
-        json!({
-            "name": name,
-            "object_id": body.object_id.to_string(),
-            "version": body.version,
-            "len_bytes": receipt.len_bytes,
-            "stored_bytes": receipt.stored_bytes,
-            "pending": receipt.pending,
-        }),
-    );
+    let mut line = json!({
+        "name": name,
+        "object_id": body.object_id.to_string(),
+        "version": body.version,
+        "len_bytes": receipt.len_bytes,
+        "stored_bytes": receipt.stored_bytes,
+    });
+    stored::facts(&mut line, &receipt, mend.as_deref());
+    session.terminal.message("summary", line);
     session.terminal.say(&format!(
         "{} stored as {name}, version {}; any {} of {} backends restore it",
         human_bytes(receipt.len_bytes),
@@ -119,14 +125,7 @@ async fn put(
         body.k,
         body.n
     ));
-    if receipt.pending.is_empty() {
-        return Ok(OK);
-    }
-    let pending = receipt.pending.join(", ");
-    session.terminal.warn(&format!(
-        "replaced shares are still at {pending}; the next run removes them"
-    ));
-    Ok(DEGRADED)
+    Ok(stored::tell(&receipt, mend.as_deref(), session))
 }
 
 async fn get(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use xstore::ids::ObjectId;
 use xstore::{Manifest, Store, UnknownMakers};
 
-use crate::args::{Objects, Pad, SharedFiles};
+use crate::args::{Backends, Objects, Pad, SharedFiles};
 use crate::codes::{BELOW_THRESHOLD, DEGRADED, OK};
 use crate::commands::get::{read_manifest, tell_provenance};
 use crate::failure::Failure;
@@ -41,11 +41,7 @@ impl Target {
 impl Targets {
     /// Shared files.
     pub(crate) async fn of_files(args: &SharedFiles, session: &Session) -> Result<Self, Failure> {
-        let mut words = vec!["repair".to_owned()];
-        words.extend(home_option(session)?);
-        if let Some(sites) = &args.sites {
-            words.push(format!("--sites={}", text(sites)?));
-        }
+        let words = file_words(args.sites.as_deref(), session)?;
         let mut found = Vec::new();
         for path in &args.manifests {
             let target = open_file(path, args.sites.as_deref(), session).await;
@@ -57,10 +53,7 @@ impl Targets {
     /// Objects of a store; without names all of them.
     pub(crate) async fn of_store(args: &Objects, session: &Session) -> Result<Self, Failure> {
         let backends = &args.backends;
-        let mut words = vec!["store".to_owned(), "repair".to_owned()];
-        words.extend(home_option(session)?);
-        words.extend(backends.urls.iter().map(|url| format!("--backend={url}")));
-        words.push(format!("--threshold={}", backends.threshold));
+        let words = store_words(backends, session)?;
         let store = Arc::new(session.store(session.keys()?, backends, Pad::None).await?);
         let mut found = Vec::new();
         for name in &args.names {
@@ -151,6 +144,26 @@ async fn open_object(object: ObjectId, store: &Arc<Store>) -> Result<Option<Targ
         store: Arc::clone(store),
         manifest: listed.manifest,
     }))
+}
+
+/// Verb and options of a repair of shared files.
+pub(crate) fn file_words(sites: Option<&Path>, session: &Session) -> Result<Vec<String>, Failure> {
+    let mut words = vec!["repair".to_owned()];
+    words.extend(home_option(session)?);
+    if let Some(sites) = sites {
+        words.push(format!("--sites={}", text(sites)?));
+    }
+    Ok(words)
+}
+
+/// Verb and options of a repair of objects of a store.
+pub(crate) fn store_words(backends: &Backends, session: &Session) -> Result<Vec<String>, Failure> {
+    let mut words = vec!["store".to_owned(), "repair".to_owned()];
+    words.extend(home_option(session)?);
+    words.extend(backends.urls.iter().map(|url| format!("--backend={url}")));
+    words.push(format!("--threshold={}", backends.threshold));
+    words.extend(backends.shares.map(|shares| format!("--shares={shares}")));
+    Ok(words)
 }
 
 /// The home, where it is not the one that the next command takes by itself.

@@ -47,7 +47,7 @@ fn change(path: &Path, change: impl Fn(&mut Vec<u8>)) {
 }
 
 /// The command after `next: `.
-fn mend(run: &Run) -> String {
+pub(crate) fn mend(run: &Run) -> String {
     let text = run.text();
     let mut commands = text.lines().filter_map(|line| line.strip_prefix("next: "));
     let command = commands.next().unwrap_or_else(|| panic!("{text}"));
@@ -56,7 +56,7 @@ fn mend(run: &Run) -> String {
 }
 
 /// Runs it as a person would who copies it; nothing but the command says where home is.
-fn shell(world: &World, command: &str) -> Run {
+pub(crate) fn shell(world: &World, command: &str) -> Run {
     let program = Path::new(env!("CARGO_BIN_EXE_xgene"));
     let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
     let mut sh = Command::new("sh");

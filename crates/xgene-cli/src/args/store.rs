@@ -1,0 +1,76 @@
+//! Options of what is written to a store when some of its backends are gone.
+
+use clap::Args;
+use xstore::{Effects, Happy, ShareSource};
+
+use crate::args::Backends;
+
+/// How many shares must be stored.
+#[derive(Debug, Args)]
+pub(crate) struct Storing {
+    /// Shares that must be stored; default: all
+    #[arg(long, value_name = "H", conflicts_with = "allow_degraded")]
+    happy: Option<u8>,
+    /// Store as many shares as reading needs when backends fail; exit code 3
+    #[arg(long)]
+    allow_degraded: bool,
+}
+
+impl Storing {
+    /// The number of shares.
+    pub(crate) fn happy(&self) -> Happy {
+        match self.happy {
+            Some(count) => Happy::AtLeast(count),
+            None if self.allow_degraded => Happy::Degraded,
+            None => Happy::All,
+        }
+    }
+}
+
+/// `xgene store migrate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Backends are called backend1, backend2 and so on, in the order in which they are given.
+Exit codes: 0 moved, 3 moved and the old share is still to be removed; else that of the error.
+
+Example:
+  xgene store migrate cohort --from backend2 --to backend4 --lost \\
+    --backend file:///a --backend file:///b --backend file:///c --backend file:///d")]
+pub(crate) struct Migrate {
+    /// Name of the object
+    pub(crate) name: String,
+    /// Backend that holds the share
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) from: String,
+    /// Backend that is to hold it
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) backends: Backends,
+    /// Recompute the share from the others, because its holder is lost
+    #[arg(long)]
+    lost: bool,
+    /// Show what would be moved
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Migrate {
+    /// Where the bytes of the share come from.
+    pub(crate) const fn source(&self) -> ShareSource {
+        if self.lost {
+            ShareSource::Others
+        } else {
+            ShareSource::Holder
+        }
+    }
+
+    /// Whether anything is changed.
+    pub(crate) const fn effects(&self) -> Effects {
+        if self.dry_run {
+            Effects::Preview
+        } else {
+            Effects::Apply
+        }
+    }
+}
