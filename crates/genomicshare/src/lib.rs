@@ -34,6 +34,6 @@ pub use error::{ConfigProblem, ConfigReason, ConsentProblem, ConsentReason, Erro
 pub use jurisdiction::{JurisdictionCode, Law, LawTable, LawTableFiles, Zone};
 pub use plan::{Plan, plan};
 pub use repair::repair;
-pub use retrieve::{Now, retrieve};
+pub use retrieve::{Now, retrieve, salvage};
 pub use shared::{Placed, SharedFile};
 pub use sites::{Endpoint, Site, Sites};

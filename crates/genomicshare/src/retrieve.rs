@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio::io::AsyncWrite;
 use xstore::progress::Observer;
-use xstore::{GetOptions, GetReport, Guard, Manifest, Store};
+use xstore::{GetOptions, GetReport, Guard, Manifest, SalvageReport, Store};
 
 use crate::authorize::{Authorization, Use};
 use crate::error::Error;
@@ -30,13 +30,37 @@ pub async fn retrieve(
     now: Now,
     observer: Option<Arc<dyn Observer>>,
 ) -> Result<GetReport, Error> {
+    let options = options(store, authorization, manifest, now, observer)?;
+    Ok(store.get(manifest, output, &options).await?)
+}
+
+/// Restores what is good of the file that `manifest` describes into `output`, and lists what is lost.
+///
+/// # Errors
+/// As [`retrieve`], but for missing shares; see [`Store::salvage`].
+pub async fn salvage(
+    store: &Store,
+    authorization: Authorization,
+    manifest: &Manifest,
+    output: &mut (dyn AsyncWrite + Unpin + Send),
+    now: Now,
+    observer: Option<Arc<dyn Observer>>,
+) -> Result<SalvageReport, Error> {
+    let options = options(store, authorization, manifest, now, observer)?;
+    Ok(store.salvage(manifest, output, &options).await?)
+}
+
+fn options(
+    store: &Store,
+    authorization: Authorization,
+    manifest: &Manifest,
+    now: Now,
+    observer: Option<Arc<dyn Observer>>,
+) -> Result<GetOptions, Error> {
     let mut options = GetOptions::default();
     options.observer = observer;
     options.guard = Some(guard(store, authorization, manifest, now)?);
-    store
-        .get(manifest, output, &options)
-        .await
-        .map_err(Error::from)
+    Ok(options)
 }
 
 /// What the store asks for as long as it reads: whether `authorization`, which is for reading the

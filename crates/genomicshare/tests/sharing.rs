@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use genomicshare::{
     Authorization, ConsentRecord, DepositOptions, Destination, Error, JurisdictionCode, LawTable,
-    Request, SharedFile, Sites, Use, authorize, deposit, repair, retrieve,
+    Request, SharedFile, Sites, Use, authorize, deposit, repair, retrieve, salvage,
 };
 use jiff::Timestamp;
 use xstore::entropy::{CountingEntropy, OsEntropy};
@@ -236,6 +236,29 @@ async fn an_authorization_for_another_object_or_use_releases_nothing() {
         assert_eq!(read.unwrap_err().code(), "INVALID_CONFIG");
         assert!(out.is_empty());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_good_is_released_under_the_same_authorization() {
+    let world = World::new();
+    let consent = consent("2027-04-10T00:00:00Z");
+    let one = world
+        .deposit(permit_deposit(&consent), b"one", time(NOW))
+        .await
+        .unwrap();
+    let mut out = Vec::new();
+    let wrong = permit_deposit(&consent);
+    let read = salvage(&world.store, wrong, &one, &mut out, at(NOW), None).await;
+    assert_eq!(read.unwrap_err().code(), "INVALID_CONFIG");
+    assert!(out.is_empty());
+    let late = "2026-11-21T12:15:00Z";
+    let permit = permit_retrieval(&consent, &one);
+    let read = salvage(&world.store, permit, &one, &mut out, at(late), None).await;
+    assert_eq!(read.unwrap_err().code(), "CONSENT_EXPIRED");
+    assert!(out.is_empty());
+    let permit = permit_retrieval(&consent, &one);
+    let read = salvage(&world.store, permit, &one, &mut out, at(NOW), None).await;
+    assert_eq!((read.unwrap().lost, out), (Vec::new(), b"one".to_vec()));
 }
 
 /// The consent ends between two releases of bytes: the stream stops there.

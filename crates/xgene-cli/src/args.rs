@@ -213,6 +213,9 @@ pub(crate) struct Get {
     /// Replace an existing output file
     #[arg(short, long)]
     pub(crate) force: bool,
+    /// Write what is good when shares are missing, zeros elsewhere; exit code 3 when something is lost
+    #[arg(long)]
+    pub(crate) partial: bool,
     /// Read although nobody vouches for the manifest's maker, and so for the consent in it
     #[arg(long)]
     pub(crate) accept_unsigned: bool,
@@ -342,6 +345,9 @@ pub(crate) enum StoreVerb {
         /// Replace an existing output file
         #[arg(short, long)]
         force: bool,
+        /// Write what is good when shares are missing, zeros elsewhere; exit code 3 when something is lost
+        #[arg(long)]
+        partial: bool,
     },
     /// Write an object, or a range of it, to standard output
     Cat {

@@ -17,6 +17,7 @@ pub(crate) mod mend;
 pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod repair;
+pub(crate) mod restored;
 pub(crate) mod shell;
 pub(crate) mod source;
 pub(crate) mod split;

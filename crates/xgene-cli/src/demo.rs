@@ -187,6 +187,7 @@ impl Stage {
             output: Some(self.path("restored.vcf")),
             force: true,
             accept_unsigned: false,
+            partial: false,
         };
         get::run(&args, &self.session).await
     }

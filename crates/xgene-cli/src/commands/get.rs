@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use genomicshare::{Request, SharedFile, Sites, Use, authorize, retrieve};
+use genomicshare::{Request, SharedFile, Sites, Use, authorize, retrieve, salvage};
 use serde_json::json;
 use tokio::io::AsyncWrite;
 use xstore::part_file::PartFile;
-use xstore::{Found, Freshness, GetReport, UnknownMakers};
+use xstore::{Found, Freshness, ShareFault, UnknownMakers};
 
 use crate::args::Get;
-use crate::codes::OK;
-use crate::commands::inspect::fault;
-use crate::commands::{human_bytes, source};
+use crate::commands::restored::{Restored, offer_partial};
+use crate::commands::source;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::session::{Session, read_sites};
@@ -51,24 +50,30 @@ pub(crate) async fn run(args: &Get, session: &Session) -> Result<u8, Failure> {
     let progress = Progress::new(session.terminal);
     let read = async |out: &mut (dyn AsyncWrite + Unpin + Send)| {
         let now = Arc::new(jiff::Timestamp::now);
-        let manifest = &found.manifest;
-        retrieve(&store, authorization, manifest, out, now, Some(progress)).await
+        let (manifest, observer) = (&found.manifest, Some(progress as _));
+        if args.partial {
+            let report = salvage(&store, authorization, manifest, out, now, observer).await?;
+            return Ok(Restored::from(report));
+        }
+        let report = retrieve(&store, authorization, manifest, out, now, observer).await;
+        let report = report.map_err(|error| offer_partial(error.into()))?;
+        Ok::<_, Failure>(report.into())
     };
-    let report = match &output {
+    let mut restored = match &output {
         Output::Stdout => read(&mut tokio::io::stdout()).await?,
         Output::File(path) => {
             let mut part = PartFile::create(path).await?;
-            let report = read(&mut part).await?;
+            let restored = read(&mut part).await?;
             part.commit().await?;
-            report
+            restored
         }
     };
-    let mut report = report;
     // A jurisdiction that nobody asked has no fault.
-    report.faults.retain(|fault| asked(&fault.backend));
-    tell_faults(session, &report);
-    summary(session, &report, &output);
-    Ok(OK)
+    restored.faults.retain(|fault| asked(&fault.backend));
+    let mut line = json!({});
+    restored.facts(&mut line, &output);
+    session.terminal.message("summary", line);
+    Ok(restored.tell(&output, session))
 }
 
 /// Where restored bytes go.
@@ -179,27 +184,10 @@ pub(crate) fn tell_provenance(session: &Session, found: &Found) {
 }
 
 /// Names every share that could not be used; others did.
-pub(crate) fn tell_faults(session: &Session, report: &GetReport) {
-    for fault in &report.faults {
+pub(crate) fn tell_faults(session: &Session, faults: &[ShareFault]) {
+    for fault in faults {
         session
             .terminal
             .warn(&format!("share not usable, others were: {fault}"));
-    }
-}
-
-fn summary(session: &Session, report: &GetReport, output: &Output) {
-    session.terminal.message(
-        "summary",
-        json!({
-            "output": output.label(),
-            "len_bytes": report.len_bytes,
-            "faults": report.faults.iter().map(fault).collect::<Vec<_>>(),
-        }),
-    );
-    if let Output::File(path) = output {
-        let restored = human_bytes(report.len_bytes);
-        session
-            .terminal
-            .say(&format!("{restored} restored to {}", path.display()));
     }
 }

@@ -3,6 +3,7 @@
 mod durability;
 mod gc;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,8 +15,9 @@ use xstore::{GetOptions, PutOptions, Store, nothing_more};
 
 use crate::args::{Backends, Pad, StoreVerb};
 use crate::codes::{DEGRADED, OK};
-use crate::commands::get::{Output, tell_faults, tell_provenance};
-use crate::commands::inspect::{fault, show_manifest};
+use crate::commands::get::{Output, tell_provenance};
+use crate::commands::inspect::show_manifest;
+use crate::commands::restored::{Restored, offer_partial};
 use crate::commands::targets::store_words;
 use crate::commands::{check, human_bytes, mend, migrate, repair, source, stored, table};
 use crate::failure::Failure;
@@ -45,9 +47,15 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
             backends,
             output,
             force,
+            partial,
         } => {
-            let output = output_of(&name, output)?;
-            get(&name, &backends, &Output::named(&output), force, session).await
+            let output = Output::named(&output_of(&name, output)?);
+            output.refuse_existing(force)?;
+            if partial {
+                return get(&name, &backends, Part::Good, &output, session).await;
+            }
+            let exit = get(&name, &backends, Part::Whole, &output, session).await;
+            exit.map_err(offer_partial)
         }
         StoreVerb::Cat {
             name,
@@ -128,21 +136,30 @@ async fn put(
     Ok(stored::tell(&receipt, mend.as_deref(), session))
 }
 
+/// What of an object is read.
+enum Part {
+    /// All of it, or nothing.
+    Whole,
+    /// A half-open range of bytes.
+    Range(Range<u64>),
+    /// What can be read, at its place.
+    Good,
+}
+
 async fn get(
     name: &str,
     backends: &Backends,
+    part: Part,
     output: &Output,
-    force: bool,
     session: &Session,
 ) -> Result<u8, Failure> {
-    output.refuse_existing(force)?;
     let store = session.store(session.keys()?, backends, Pad::None).await?;
     match output {
         Output::Stdout => {
             read(
                 &store,
                 name,
-                None,
+                part,
                 &mut tokio::io::stdout(),
                 output,
                 session,
@@ -150,9 +167,9 @@ async fn get(
             .await
         }
         Output::File(path) => {
-            let mut part = PartFile::create(path).await?;
-            let exit = read(&store, name, None, &mut part, output, session).await?;
-            part.commit().await?;
+            let mut file = PartFile::create(path).await?;
+            let exit = read(&store, name, part, &mut file, output, session).await?;
+            file.commit().await?;
             Ok(exit)
         }
     }
@@ -166,13 +183,15 @@ async fn cat(
     session: &Session,
 ) -> Result<u8, Failure> {
     let store = session.store(session.keys()?, backends, Pad::None).await?;
-    let part = offset > 0 || count.is_some();
     let range = offset..count.map_or(u64::MAX, |count| offset.saturating_add(count));
-    let range = part.then_some(range);
+    let part = match (offset, count) {
+        (0, None) => Part::Whole,
+        _ => Part::Range(range),
+    };
     read(
         &store,
         name,
-        range,
+        part,
         &mut tokio::io::stdout(),
         &Output::Stdout,
         session,
@@ -183,7 +202,7 @@ async fn cat(
 async fn read(
     store: &Store,
     name: &str,
-    range: Option<std::ops::Range<u64>>,
+    part: Part,
     out: &mut (dyn AsyncWrite + Unpin + Send),
     output: &Output,
     session: &Session,
@@ -192,31 +211,19 @@ async fn read(
     tell_provenance(session, &found);
     let mut options = GetOptions::default();
     options.observer = Some(Progress::new(session.terminal) as Arc<_>);
-    let report = match range {
-        Some(range) => {
-            store
-                .get_range(&found.manifest, range, out, &options)
-                .await?
-        }
-        None => store.get(&found.manifest, out, &options).await?,
+    let manifest = &found.manifest;
+    let restored: Restored = match part {
+        Part::Whole => store.get(manifest, out, &options).await?.into(),
+        Part::Range(range) => store
+            .get_range(manifest, range, out, &options)
+            .await?
+            .into(),
+        Part::Good => store.salvage(manifest, out, &options).await?.into(),
     };
-    tell_faults(session, &report);
-    session.terminal.message(
-        "summary",
-        json!({
-            "name": name,
-            "output": output.label(),
-            "len_bytes": report.len_bytes,
-            "faults": report.faults.iter().map(fault).collect::<Vec<_>>(),
-        }),
-    );
-    if let Output::File(path) = output {
-        let restored = human_bytes(report.len_bytes);
-        session
-            .terminal
-            .say(&format!("{restored} restored to {}", path.display()));
-    }
-    Ok(OK)
+    let mut line = json!({ "name": name });
+    restored.facts(&mut line, output);
+    session.terminal.message("summary", line);
+    Ok(restored.tell(output, session))
 }
 
 async fn ls(backends: &Backends, session: &Session) -> Result<u8, Failure> {

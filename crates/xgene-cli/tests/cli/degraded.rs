@@ -2,7 +2,7 @@
 
 use crate::repair::{mend, shell};
 use crate::store::store;
-use crate::world::{World, payload};
+use crate::world::{Run, World, payload};
 
 #[test]
 fn a_backend_that_is_gone_keeps_its_place() {
@@ -171,4 +171,74 @@ fn a_move_that_cannot_be_keeps_its_code() {
     migrate("a", "backend1", "backend9").expect_code("INVALID_CONFIG", 2);
     migrate("a", "backend1", "backend2").expect_code("INVALID_CONFIG", 2);
     migrate("b", "backend1", "backend4").expect_code("OBJECT_NOT_FOUND", 4);
+}
+
+/// Changes one byte in the second record of every share at `codes`.
+fn damage_second_record(world: &World, codes: &[&str]) {
+    for code in codes {
+        let shares = world.shares().into_iter();
+        for share in shares.filter(|path| path.starts_with(world.path(code))) {
+            let mut bytes = std::fs::read(&share).unwrap();
+            let second = bytes.len() / 2;
+            bytes[second] ^= 1;
+            std::fs::write(&share, bytes).unwrap();
+        }
+    }
+}
+
+/// The lost range is one chunk, and everything else is as it was.
+fn expect_one_chunk_lost(run: &Run, restored: &[u8], data: &[u8]) {
+    assert_eq!(run.exit, 3, "{}{}", run.text(), run.stderr);
+    let summary = &run.lines("summary")[0];
+    assert_eq!(summary["len_known"], true);
+    let lost = summary["lost"].as_array().unwrap();
+    assert_eq!(lost.len(), 1, "{summary}");
+    let at = |end: &str| usize::try_from(lost[0][end].as_u64().unwrap()).unwrap();
+    let (start, end) = (at("start"), at("end"));
+    assert_eq!((start % CHUNK, end - start), (0, CHUNK));
+    assert_eq!(restored.len(), data.len());
+    assert!(restored[..start] == data[..start] && restored[end..] == data[end..]);
+    assert!(restored[start..end].iter().all(|byte| *byte == 0));
+}
+
+const CHUNK: usize = 64 << 10;
+
+#[test]
+fn a_partial_read_of_a_store_lists_what_is_lost() {
+    let world = World::new(2, 3);
+    let data = payload(3 * CHUNK);
+    world.write("file", &data);
+    store(&world, &["put", "a", "file", "--chunk-size", "64KiB"]).expect_ok();
+    let get = ["get", "a", "-o", "out", "-f"];
+    let partial = [&get[..], &["--partial"]].concat();
+    let whole = store(&world, &[&partial[..], &["--json"]].concat()).expect_ok();
+    assert_eq!(whole.lines("summary")[0]["lost"], serde_json::json!([]));
+
+    damage_second_record(&world, &["DE", "CA"]);
+    std::fs::remove_file(world.path("out")).unwrap();
+    let refused = store(&world, &get).expect_code("INSUFFICIENT_SHARES", 9);
+    assert!(refused.stderr.contains("--partial"), "{}", refused.stderr);
+    assert!(!world.path("out").exists());
+    let some = store(&world, &[&partial[..], &["--json"]].concat());
+    expect_one_chunk_lost(&some, &std::fs::read(world.path("out")).unwrap(), &data);
+    let some = store(&world, &partial);
+    assert!(some.stderr.contains("lost: 65536 bytes from offset "));
+}
+
+#[test]
+fn a_partial_read_of_a_shared_file_needs_the_consent() {
+    let world = World::new(2, 3);
+    let data = payload(3 * CHUNK);
+    world.write("file", &data);
+    world.split("file").expect_ok();
+    damage_second_record(&world, &["DE", "CA"]);
+    let get = ["get", "file.xgm", "-o", "out"];
+    let refused = world.run(&get).expect_code("INSUFFICIENT_SHARES", 9);
+    assert!(refused.stderr.contains("--partial"), "{}", refused.stderr);
+    let other = ["--partial", "--purpose", "advertising"];
+    let other = world.run(&[&get[..], &other].concat());
+    other.expect_code("PURPOSE_NOT_PERMITTED", 15);
+    assert!(!world.path("out").exists());
+    let some = world.run(&[&get[..], &["--partial", "--json"]].concat());
+    expect_one_chunk_lost(&some, &std::fs::read(world.path("out")).unwrap(), &data);
 }
