@@ -158,7 +158,9 @@ impl Journal {
     pub fn begin(&self, intent: Intent) -> Result<Entry, Error> {
         // Two operations on one dealing have two names, also when one process runs both.
         let number = BEGUN.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}-{}-{number}", hex(&intent.put_id.0), std::process::id());
+        // Names sort in the order in which one process began.
+        let (put, pid) = (hex(&intent.put_id.0), std::process::id());
+        let name = format!("{put}-{pid}-{number:020}");
         let path = self.folder.join(name).with_extension(INTENT);
         let write = || {
             fs::create_dir_all(&self.folder)?;

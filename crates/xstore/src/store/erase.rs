@@ -1,4 +1,7 @@
 //! Removing what no manifest needs any more.
+//!
+//! A removal may wait for its backend for a long time, and meanwhile a later version may have given
+//! that backend the very share again: so the newest version is asked first, and what it names stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,14 +9,15 @@ use futures_util::future::join_all;
 
 use crate::error::Error;
 use crate::ids::{BackendUid, Prefix, StoreTag};
-use crate::journal::{Entry, Place};
+use crate::journal::{Entry, Intent, Place};
 use crate::keys::OwnerKeys;
-use crate::manifest::{Body, Manifest, STATE_DELETED, SupersededLocation};
+use crate::manifest::{Body, Manifest, STATE_DELETED, STATE_LIVE, SupersededLocation};
 use crate::names;
 use crate::planted::{self, Bug};
 use crate::store::Store;
+use crate::store::find::{Patience, Wanted};
 use crate::store::listing::delete_all;
-use crate::store::sites::Site;
+use crate::store::sites::{Site, claimant};
 
 /// Shares of one dealing at one backend.
 struct Remains {
@@ -45,10 +49,14 @@ impl Store {
         manifest: &Manifest,
         entry: Option<Entry>,
     ) -> Result<Vec<String>, Error> {
-        let given_up = given_up(manifest, entry.as_ref(), self.keys.as_deref());
+        let mut given_up = given_up(manifest, entry.as_ref(), self.keys.as_deref());
         let pending = if given_up.is_empty() {
             Vec::new()
         } else {
+            let Ok(named) = self.named_now(manifest).await else {
+                return Ok(given_up.into_iter().map(|remains| remains.label).collect());
+            };
+            given_up.retain(|remains| !named.contains(&(remains.backend, remains.share_prefix)));
             let tag = manifest.body().store_tag;
             erase(tag, given_up, &self.sites(tag).await.known).await
         };
@@ -57,6 +65,72 @@ impl Store {
             _ => {}
         }
         Ok(pending)
+    }
+}
+
+impl Store {
+    /// Where the newest version of an object says that its shares are; nowhere once it is deleted.
+    ///
+    /// # Errors
+    /// [`Error::InsufficientBackends`] when too few answer to say which version is the newest.
+    async fn named_now(&self, from: &Manifest) -> Result<BTreeSet<(BackendUid, Prefix)>, Error> {
+        let (copies, _) = self.follow(from, Patience::All).await?;
+        let manifests = copies.manifests.iter().chain([from]).map(Manifest::body);
+        let newest = manifests.clone().map(|body| body.version).max();
+        let newest = manifests.filter(|body| Some(body.version) == newest);
+        let mut named = BTreeSet::new();
+        for body in newest {
+            let (answered, needed) = (copies.answered_of(body), body.read_quorum());
+            if answered < needed {
+                return Err(Error::InsufficientBackends {
+                    needed,
+                    available: answered,
+                    failures: copies.failures,
+                });
+            }
+            let stored = body.stored().filter(|_| body.state == STATE_LIVE);
+            named.extend(stored.map(|(_, at)| (at.backend, at.share_prefix)));
+        }
+        Ok(named)
+    }
+
+    /// Those of `places` that the newest version does not name, where `intent` is of an operation
+    /// that followed an earlier one.
+    ///
+    /// # Errors
+    /// [`Error::InsufficientBackends`] when too few answer to say which version is the newest.
+    pub(crate) async fn unnamed_places(
+        &self,
+        intent: &Intent,
+        sites: &[Site],
+    ) -> Result<Vec<Place>, Error> {
+        let mut places = intent.places.clone();
+        let Some(former) = &intent.former else {
+            return Ok(places);
+        };
+        let asked = former.places.iter().filter_map(|place| {
+            let site = claimant(sites, place.backend, &place.label)?;
+            Some((site.clone(), place.manifest_prefix))
+        });
+        let asked: Vec<(Site, Prefix)> = asked.collect();
+        let wanted = Wanted {
+            tag: intent.store_tag,
+            object: intent.object_id,
+            maker: self.keys()?.maker(),
+        };
+        let copies = self.copies(&asked, wanted).await;
+        let newest = copies
+            .manifests
+            .iter()
+            .max_by_key(|copy| copy.body().version);
+        let newest = newest.ok_or(Error::InsufficientBackends {
+            needed: 1,
+            available: 0,
+            failures: copies.failures,
+        })?;
+        let named = self.named_now(newest).await?;
+        places.retain(|place| !named.contains(&(place.backend, place.share_prefix)));
+        Ok(places)
     }
 }
 

@@ -92,6 +92,14 @@ impl Copies {
         copies
     }
 
+    /// How many backends of `body` answered, if only that they have no identity.
+    pub(crate) fn answered_of(&self, body: &Body) -> usize {
+        let there = |at: &Location| {
+            self.answered.contains(&at.backend) || self.strangers.contains(&at.label)
+        };
+        body.stored().filter(|(_, at)| there(at)).count()
+    }
+
     /// How many backends hold a manifest.
     fn holders(&self, hash: ManifestHash) -> usize {
         self.held.iter().filter(|(held, _)| *held == hash).count()
@@ -183,7 +191,11 @@ impl Store {
 
     /// What the backends hold that `from` names, and then those that the newest found there names,
     /// until there is none that was not asked: an object may have moved since `from` was written.
-    async fn follow(&self, from: &Manifest, patience: Patience) -> Result<(Copies, Sites), Error> {
+    pub(crate) async fn follow(
+        &self,
+        from: &Manifest,
+        patience: Patience,
+    ) -> Result<(Copies, Sites), Error> {
         let mut newest = from.body().clone();
         let enough = newest.write_quorum().max(newest.k.into());
         let sites = self.sites_with(newest.store_tag, patience, enough).await;
@@ -468,10 +480,7 @@ impl Store {
             remembered => remembered?,
         };
         let body = manifest.body();
-        let there = |at: &Location| {
-            copies.answered.contains(&at.backend) || copies.strangers.contains(&at.label)
-        };
-        let answered = body.stored().filter(|(_, at)| there(at)).count();
+        let answered = copies.answered_of(body);
         let needed = body.read_quorum();
         let freshness = if answered >= needed {
             Freshness::Proven

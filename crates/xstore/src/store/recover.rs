@@ -129,7 +129,8 @@ impl Store {
             ..
         } = &entry.intent;
         let waiting = if *deals {
-            self.erase_places(*store_tag, places, &sites.known).await
+            let unnamed = self.unnamed_places(&entry.intent, &sites.known).await?;
+            self.erase_places(*store_tag, &unnamed, &sites.known).await
         } else {
             Vec::new()
         };

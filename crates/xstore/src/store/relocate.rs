@@ -66,7 +66,7 @@ impl Store {
             share_prefix: keys.share_prefix(body.object_id, body.put_id, to.to.uid),
         };
         let places: Vec<Place> = moves.iter().map(place).collect();
-        let mut entry = self.begin(Intent {
+        let intent = Intent {
             object_id: body.object_id,
             put_id: body.put_id,
             store_tag: body.store_tag,
@@ -75,7 +75,8 @@ impl Store {
             deals: true,
             note: None,
             former: Some(Former::of(manifest)),
-        })?;
+        };
+        let mut entry = self.begin(intent.clone())?;
         let stage = |stage| observer.iter().for_each(|observer| observer.stage(stage));
         stage(Stage::Journal);
         let reader = Reader::new(body, sites, &self.experience)?;
@@ -93,11 +94,13 @@ impl Store {
         let next = match sealed.await {
             Ok(next) => next,
             Err(error) => {
-                let left = self
-                    .erase_places(body.store_tag, &places, &sites.known)
-                    .await;
-                if let (Some(entry), true) = (entry, left.is_empty()) {
-                    let _ = entry.close();
+                // What cannot be taken back now is left to the next run.
+                if let Ok(places) = self.unnamed_places(&intent, &sites.known).await {
+                    let tag = body.store_tag;
+                    let left = self.erase_places(tag, &places, &sites.known).await;
+                    if let (Some(entry), true) = (entry, left.is_empty()) {
+                        let _ = entry.close();
+                    }
                 }
                 return Err(error);
             }

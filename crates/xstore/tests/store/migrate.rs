@@ -174,6 +174,38 @@ async fn a_migration_stopped_at_any_effect_is_done_or_undone() {
     assert!(stops >= 10, "{stops}");
 }
 
+/// A removal that waited for its backend, and one that was stopped, come back when the share has
+/// returned there: they leave it alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_removal_takes_nothing_that_a_later_version_names() {
+    let data = payload(300 * CHUNK, 5);
+    let world = World::with_spares(2, 3, 1);
+    let first = world.put_named("genome", &data).await.manifest;
+    // Away from site 1, which fails before its old share is removed: the removal waits.
+    world.fail(1);
+    let away = migrate(&world, &first, (1, 3), ShareSource::Others)
+        .await
+        .unwrap();
+    assert_eq!(away.pending, ["site-1"]);
+    world.heal();
+    // A first try to go back is stopped in the middle, and nothing of it can be undone yet.
+    world.plans[1].set([Fault::StopAt { effect: 1 }]);
+    let stopped = migrate(&world, &away.manifest, (3, 1), ShareSource::Holder).await;
+    assert!(stopped.is_err());
+    world.heal();
+    let back = migrate(&world, &away.manifest, (3, 1), ShareSource::Holder)
+        .await
+        .unwrap();
+    assert_eq!(health(&world, &back.manifest).await, Health::Whole);
+    let report = world.store().recover(|_, _| Ok(())).await.unwrap();
+    assert_eq!((report.recovered.len(), report.postponed.len()), (2, 0));
+    assert_eq!(health(&world, &back.manifest).await, Health::Whole);
+    assert_eq!(
+        get(&world.reader(&[0, 1]), &back.manifest).await.unwrap().0,
+        data
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preview_changes_nothing() {
     let world = World::with_spares(2, 3, 1);
