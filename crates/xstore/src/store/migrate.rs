@@ -77,13 +77,14 @@ impl Store {
             share.ok_or_else(|| Error::Config(format!("{from} holds no share of this object")))?;
         let index = share.index;
         let _lock = self.lock_newest(manifest).await?;
-        let to = self.new_holder(manifest, to).await?;
+        let to = self.new_holder(manifest, to, options.effects).await?;
         let sites = self.sites(body.store_tag).await;
         let moves = [Move {
             index,
             to,
             source: options.source,
         }];
+        self.refuse_moves(body, &moves, &sites)?;
         if options.effects == Effects::Preview {
             return Ok(MigrateReport {
                 index,
@@ -130,12 +131,17 @@ impl Store {
     }
 
     /// A backend of the store that holds no share of the object, with its identity.
-    async fn new_holder(&self, manifest: &Manifest, label: &str) -> Result<Site, Error> {
+    async fn new_holder(
+        &self,
+        manifest: &Manifest,
+        label: &str,
+        effects: Effects,
+    ) -> Result<Site, Error> {
         let body = manifest.body();
         let attached = self.backends.iter().find(|site| site.backend.id() == label);
         let attached =
             attached.ok_or_else(|| Error::Config(format!("no backend is called {label}")))?;
-        let uid = self.ensure_uid(attached, body.store_tag).await?;
+        let uid = self.uid_to_write(attached, body.store_tag, effects).await?;
         if body.stored().any(|(_, at)| at.backend == uid) {
             return Err(Error::Config(format!(
                 "{label} holds a share of this object already"

@@ -17,12 +17,12 @@ use crate::names;
 use crate::placement::{self, FailureDomain};
 use crate::progress::{Observer, Stage};
 use crate::segment::Index;
-use crate::store::Store;
 use crate::store::put::next_version;
 use crate::store::read::{Reader, Rebuilt};
 use crate::store::sites::{Site, Sites};
 use crate::store::tomb::collected;
 use crate::store::upload::put_confirmed;
+use crate::store::{Effects, Store};
 
 /// Where the bytes of a share that moves come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -131,6 +131,7 @@ impl Store {
         &self,
         manifest: &Manifest,
         sites: &Sites,
+        effects: Effects,
     ) -> Result<Vec<Move>, Error> {
         let body = manifest.body();
         let vacant = body.shares.iter().filter(|share| share.location.is_none());
@@ -143,7 +144,7 @@ impl Store {
         let mut free: Vec<Site> = Vec::new();
         for attached in &self.backends {
             // One that does not answer is none to choose.
-            if let Ok(uid) = self.ensure_uid(attached, body.store_tag).await
+            if let Ok(uid) = self.uid_to_write(attached, body.store_tag, effects).await
                 && !body.stored().any(|(_, at)| at.backend == uid)
             {
                 let attached = attached.clone();
@@ -169,7 +170,12 @@ impl Store {
     }
 
     /// One backend is only ever sent one index, and no party may come to hold k of them.
-    fn refuse_moves(&self, body: &Body, moves: &[Move], sites: &Sites) -> Result<(), Error> {
+    pub(crate) fn refuse_moves(
+        &self,
+        body: &Body,
+        moves: &[Move],
+        sites: &Sites,
+    ) -> Result<(), Error> {
         for to in moves {
             let mut held = body.held.iter().filter(|held| held.backend == to.to.uid);
             if held.any(|held| held.index != to.index) {

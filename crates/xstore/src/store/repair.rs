@@ -129,7 +129,7 @@ impl Store {
         let verified = options.data == Some(Subset::All);
         let certain = |fault: &&MetadataFault| verified || fault.what != Metadata::Leftover;
         let metadata = within_reach.filter(certain).cloned().collect();
-        let moves = self.vacancies(manifest, &sites).await?;
+        let moves = self.vacancies(manifest, &sites, options.effects).await?;
         let placed: Vec<(u8, String)> = moves
             .iter()
             .map(|to| (to.index, to.to.label().to_owned()))

@@ -15,7 +15,7 @@ use crate::ids::{BackendUid, StoreTag};
 use crate::names;
 use crate::store::find::Patience;
 use crate::store::gather::gather;
-use crate::store::{Attached, Store};
+use crate::store::{Attached, Effects, Store};
 
 /// A backend with its identity.
 #[derive(Debug, Clone)]
@@ -173,11 +173,24 @@ impl Store {
         Ok(sites)
     }
 
-    pub(crate) async fn ensure_uid(
+    /// The identity of a backend that an operation is going to write to. A preview gives none to one
+    /// that has none yet, and takes any for it: nothing was ever sent there.
+    pub(crate) async fn uid_to_write(
         &self,
         site: &Attached,
         tag: StoreTag,
+        effects: Effects,
     ) -> Result<BackendUid, Error> {
+        if effects == Effects::Apply {
+            return self.ensure_uid(site, tag).await;
+        }
+        match read_uid(site, tag).await? {
+            Some(uid) => Ok(uid),
+            None => Ok(BackendUid(draw(&*self.entropy)?)),
+        }
+    }
+
+    async fn ensure_uid(&self, site: &Attached, tag: StoreTag) -> Result<BackendUid, Error> {
         if let Some(uid) = read_uid(site, tag).await? {
             return Ok(uid);
         }

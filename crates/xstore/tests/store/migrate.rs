@@ -206,17 +206,25 @@ async fn a_late_removal_takes_nothing_that_a_later_version_names() {
     );
 }
 
+/// A preview refuses what would be refused, and writes nothing: no identity either, at a backend that
+/// is new to the owner.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_preview_changes_nothing() {
+async fn a_preview_says_what_would_happen_and_changes_nothing() {
     let world = World::with_spares(2, 3, 1);
     let first = world.put_named("genome", b"data").await.manifest;
+    world.objects(3).keys().for_each(|key| world.remove(3, key));
     let mut options = MigrateOptions::default();
     options.effects = Effects::Preview;
-    let report = world
-        .store()
-        .migrate(&first, "site-1", "site-3", &options)
-        .await
-        .unwrap();
+    let preview = |manifest: Manifest, from: &'static str, to: &'static str| {
+        let (store, options) = (world.store(), options.clone());
+        async move { store.migrate(&manifest, from, to, &options).await }
+    };
+    let report = preview(first.clone(), "site-1", "site-3").await.unwrap();
     assert_eq!((report.index, report.manifest.hash()), (1, first.hash()));
     assert_eq!(shares(&world, 1).len(), 1);
+    assert!(world.objects(3).is_empty());
+    let second = migrate(&world, &first, (1, 3), ShareSource::Holder).await;
+    let second = second.unwrap().manifest;
+    let refused = preview(second, "site-0", "site-1").await.unwrap_err();
+    assert_eq!(refused.code(), "INVALID_CONFIG", "it had share 1 before");
 }
