@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use xstore::{CheckReport, FaultReason, Metadata, Subset};
+use xstore::{CheckReport, Metadata, Subset};
 
 /// What was found of one object.
 pub(crate) struct Checked {
@@ -41,11 +41,11 @@ pub(crate) fn line(words: Vec<String>, named: Vec<String>) -> String {
     quoted.join(" ")
 }
 
-/// Whether a repair helps, now or once the backends out of reach are back.
+/// Whether a repair helps, now or once the backends out of reach are back; a share that nobody took
+/// it gives to a backend that may have it.
 fn mends(report: &CheckReport) -> bool {
-    let stored = |reason: FaultReason| reason != FaultReason::NotStored;
     report.least_good >= report.threshold
-        && (!report.metadata.is_empty() || report.faults().any(|fault| stored(fault.reason)))
+        && (!report.metadata.is_empty() || report.faults().next().is_some())
 }
 
 /// What must be read again to see the faults again: a random sample does not hit them twice.

@@ -55,6 +55,8 @@ fn a_put_without_a_backend_is_refused_degraded_and_repaired() {
     let command = mend(&degraded);
 
     bring_back(&world, "CA");
+    let checked = store(&world, &["check", "it's"]);
+    assert_eq!((checked.exit, mend(&checked)), (3, command.clone()));
     shell(&world, &command).expect_ok();
     store(&world, &["check", "it's", "--read-data"]).expect_ok();
     lose(&world, "DE");
