@@ -245,8 +245,8 @@ pub(crate) const CODES: &[Code] = &[
     code(
         "SHARE_VERSION_MISMATCH",
         SHARE,
-        "a format version that this program does not know",
-        "read it with the newer version that wrote it",
+        "a format version that this program does not know, or an object that was replaced while it was read",
+        "read it with the newer version that wrote it, or read the object again",
         (INTEGRITY, 502),
     ),
     code(

@@ -99,6 +99,12 @@ pub enum Error {
     /// The manifest's maker is not pinned.
     #[error("the manifest was made by {}, who is not trusted here", to_did_key(*.0))]
     KeyUntrusted(MakerKey),
+    /// The object was put again or deleted while it was read.
+    #[error("the object was replaced while it was read; it is at version {version} now")]
+    Replaced {
+        /// The version that counts now.
+        version: u64,
+    },
     /// The operation needs the owner's root key and there is none.
     #[error("there is no root key")]
     KeyMissing,
@@ -155,7 +161,7 @@ impl Error {
             Self::InsufficientBackends { .. } => "INSUFFICIENT_BACKENDS",
             Self::InsufficientShares(_) => "INSUFFICIENT_SHARES",
             Self::ShareUpload { .. } => "SHARE_UPLOAD_FAILED",
-            Self::Version { .. } => "SHARE_VERSION_MISMATCH",
+            Self::Version { .. } | Self::Replaced { .. } => "SHARE_VERSION_MISMATCH",
             Self::ManifestInvalid(_) => "MANIFEST_INVALID",
             Self::ManifestExpired { .. } => "MANIFEST_EXPIRED",
             Self::Reconstruction { .. } => "RECONSTRUCTION_FAILED",
@@ -195,6 +201,7 @@ impl Error {
             }
             Self::ShareUpload { .. } => "check the named backend's medium, then put again",
             Self::Version { .. } => "read it with the newer version of this program that wrote it",
+            Self::Replaced { .. } => "read the object again",
             Self::ManifestInvalid(_) => "take another copy of the manifest of this object",
             Self::ManifestExpired { .. } => "store the data again if its source is available",
             Self::Reconstruction { .. } => "report this to the maintainers with the error text",

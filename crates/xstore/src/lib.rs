@@ -64,8 +64,9 @@ pub use manifest::Manifest;
 pub use store::{
     Brake, CheckOptions, CheckReport, CheckedShare, DeleteReport, Effects, Found, Freshness,
     GcAction, GcOptions, GcReport, GcStep, GetOptions, GetReport, Guard, Happy, Health, Listed,
-    Metadata, MetadataFault, MigrateOptions, MigrateReport, OnCommit, PutOptions, Receipt,
-    Recovered, RecoveryReport, RepairOptions, RepairReport, RepairedShare, SalvageReport,
-    ShareSource, Store, StoreBuilder, Subset, UnknownMakers, nothing_more,
+    Metadata, MetadataFault, MigrateOptions, MigrateReport, OldShare, OldShares, OnCommit,
+    PutOptions, Receipt, Recovered, RecoveryReport, RefreshOptions, RefreshReport, RepairOptions,
+    RepairReport, RepairedShare, SalvageReport, ShareSource, Store, StoreBuilder, Subset,
+    UnknownMakers, nothing_more,
 };
 pub use xorida_core::{AccessStructure, Padding};

@@ -156,6 +156,11 @@ cbor_map! {
         1 => pub put_id: PutId,
         /// Where its shares lie.
         2 => pub locations: Vec<SupersededLocation>,
+        /// Present and true when a refresh replaced it: the dealings after it have the same payload.
+        3 => pub refreshed: Option<bool>,
+        /// Until when its shares stay for those who read them, in seconds since 1970; absent: they
+        /// go at once.
+        4 => pub kept_until_unix_s: Option<u64>,
     }
 }
 
@@ -284,6 +289,10 @@ impl Body {
                 "it supersedes nothing",
             ),
             (
+                self.superseded().all(|dealing| dealing.refreshed != Some(false)),
+                "it says that a dealing was not refreshed instead of nothing",
+            ),
+            (
                 self.held.iter().all(|held| held.index < self.n),
                 "it holds a share of no index",
             ),
@@ -316,6 +325,31 @@ impl Body {
         self.shares
             .iter()
             .filter_map(|share| Some((share, share.location.as_ref()?)))
+    }
+
+    /// Earlier dealings whose shares are to be deleted, the latest first.
+    pub fn superseded(&self) -> impl Iterator<Item = &Superseded> {
+        self.superseded.iter().flatten()
+    }
+
+    /// Earlier dealings whose shares may go at `now_unix_s`; of a deleted object, all of them.
+    pub(crate) fn given_up(&self, now_unix_s: u64) -> impl Iterator<Item = &Superseded> {
+        let kept = move |dealing: &&Superseded| {
+            let until = dealing.kept_until_unix_s;
+            self.state == STATE_LIVE && until.is_some_and(|until| now_unix_s < until)
+        };
+        self.superseded().filter(move |dealing| !kept(dealing))
+    }
+
+    /// Whether shares of earlier dealings stay at `now_unix_s` for those who read them.
+    pub(crate) fn keeps_earlier(&self, now_unix_s: u64) -> bool {
+        self.given_up(now_unix_s).count() < self.superseded().count()
+    }
+
+    /// Whether this version has the payload of the dealing `put_id`.
+    pub(crate) fn has_payload_of(&self, put_id: PutId) -> bool {
+        let mut refreshed = self.superseded().filter(|dealing| dealing.refreshed == Some(true));
+        self.put_id == put_id || refreshed.any(|dealing| dealing.put_id == put_id)
     }
 
     fn distinct_backends(&self) -> bool {

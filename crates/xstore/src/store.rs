@@ -33,6 +33,7 @@ mod migrate;
 mod put;
 mod read;
 mod recover;
+mod refresh;
 mod relocate;
 mod repair;
 mod salvage;
@@ -50,6 +51,7 @@ pub use list::Listed;
 pub use migrate::{MigrateOptions, MigrateReport};
 pub use put::{Happy, OnCommit, PutOptions, Receipt, nothing_more};
 pub use recover::{Recovered, RecoveryReport};
+pub use refresh::{OldShare, OldShares, RefreshOptions, RefreshReport};
 pub use relocate::ShareSource;
 pub use repair::{RepairOptions, RepairReport, RepairedShare};
 pub use salvage::SalvageReport;
@@ -169,17 +171,8 @@ impl Store {
     /// # Errors
     /// [`Error::ZoneQuorum`] naming every such party; [`Error::Config`] as [`Store::layout`].
     pub fn check_placement(&self) -> Result<(), Error> {
-        let access = self.layout()?.access;
         let domains: Vec<&FailureDomain> = self.backends.iter().map(|site| &site.domain).collect();
-        let count = usize::from(access.share_count());
-        if placement::choose(access.threshold(), count, &domains).len() == count {
-            return Ok(());
-        }
-        let held: Vec<(u8, &FailureDomain)> = (0..).zip(domains).collect();
-        Err(Error::ZoneQuorum(placement::check(
-            access.threshold(),
-            &held,
-        )))
+        check_places(self.layout()?.access, &domains)
     }
 
     pub(crate) fn verifier(&self) -> Verifier<'_> {
@@ -189,6 +182,25 @@ impl Store {
             accept_unsigned: self.unknown_makers == UnknownMakers::Accept,
         }
     }
+}
+
+/// Refuses `domains` of which not so many as there are shares can each take one.
+pub(crate) fn check_places(
+    access: AccessStructure,
+    domains: &[&FailureDomain],
+) -> Result<(), Error> {
+    let count = usize::from(access.share_count());
+    if placement::choose(access.threshold(), count, domains).len() == count {
+        return Ok(());
+    }
+    let held = (0..).zip(domains.iter().copied());
+    let held: Vec<(u8, &FailureDomain)> = held.collect();
+    let findings = placement::check(access.threshold(), &held);
+    // Too few of them is for those to tell who know why.
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(Error::ZoneQuorum(findings))
 }
 
 impl StoreBuilder {

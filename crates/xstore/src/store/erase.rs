@@ -43,13 +43,16 @@ impl Store {
     }
 
     /// What follows a commit: removes the shares that the manifest gives up, and closes the journal
-    /// entry once nothing is left. Labels of the backends where shares remain for the next run.
+    /// entry once nothing is left. Labels of the backends where shares remain for the next run; what is
+    /// kept for readers is none of that.
     pub(crate) async fn finish(
         &self,
         manifest: &Manifest,
         entry: Option<Entry>,
     ) -> Result<Vec<String>, Error> {
-        let mut given_up = given_up(manifest, entry.as_ref(), self.keys.as_deref());
+        let body = manifest.body();
+        let now_unix_s = self.clock.now_unix_s();
+        let mut given_up = given_up(manifest, entry.as_ref(), self.keys.as_deref(), now_unix_s);
         let pending = if given_up.is_empty() {
             Vec::new()
         } else {
@@ -57,11 +60,13 @@ impl Store {
                 return Ok(given_up.into_iter().map(|remains| remains.label).collect());
             };
             given_up.retain(|remains| !named.contains(&(remains.backend, remains.share_prefix)));
-            let tag = manifest.body().store_tag;
+            let tag = body.store_tag;
             erase(tag, given_up, &self.sites(tag).await.known).await
         };
         match entry {
-            Some(entry) if pending.is_empty() => entry.close()?,
+            Some(entry) if pending.is_empty() && !body.keeps_earlier(now_unix_s) => {
+                entry.close()?;
+            }
             _ => {}
         }
         Ok(pending)
@@ -135,8 +140,13 @@ impl Store {
 }
 
 /// What a manifest gives up: its own dealing when it says that the object is deleted, what reached
-/// backends that are not named for a share any more, and all that it supersedes.
-fn given_up(manifest: &Manifest, entry: Option<&Entry>, keys: Option<&OwnerKeys>) -> Vec<Remains> {
+/// backends that are not named for a share any more, and all that it supersedes and does not keep.
+fn given_up(
+    manifest: &Manifest,
+    entry: Option<&Entry>,
+    keys: Option<&OwnerKeys>,
+    now_unix_s: u64,
+) -> Vec<Remains> {
     let body = manifest.body();
     let former = entry.and_then(|entry| entry.intent.former.as_ref());
     let former = former.into_iter().flat_map(|former| &former.places);
@@ -154,11 +164,8 @@ fn given_up(manifest: &Manifest, entry: Option<&Entry>, keys: Option<&OwnerKeys>
     });
     let former = keys.into_iter().flat_map(|keys| former_holders(body, keys));
     let own = stored.filter(|_| body.state == STATE_DELETED).chain(former);
-    let superseded = body
-        .superseded
-        .iter()
-        .flatten()
-        .flat_map(|dealing| dealing.locations.iter().cloned());
+    let superseded = body.given_up(now_unix_s);
+    let superseded = superseded.flat_map(|dealing| dealing.locations.iter().cloned());
     own.chain(superseded)
         .map(|location| Remains {
             backend: location.backend,

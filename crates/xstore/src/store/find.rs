@@ -189,6 +189,16 @@ impl Store {
         live(found, &object)
     }
 
+    /// The newest version of the object that `from` is a version of, deleted or not; `None` when no
+    /// backend has any.
+    ///
+    /// # Errors
+    /// As [`Store::find_file`].
+    pub(crate) async fn newest(&self, from: &Manifest) -> Result<Option<Manifest>, Error> {
+        let (copies, _) = self.follow(from, Patience::All).await?;
+        Ok(self.choose(&copies)?.map(|found| found.manifest))
+    }
+
     /// What the backends hold that `from` names, and then those that the newest found there names,
     /// until there is none that was not asked: an object may have moved since `from` was written.
     pub(crate) async fn follow(

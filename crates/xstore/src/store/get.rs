@@ -15,7 +15,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, ShareFault};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, STATE_LIVE};
 use crate::planted::{self, Bug};
 use crate::progress::{Observer, ProgressEvent, Status};
 use crate::store::Store;
@@ -62,6 +62,8 @@ const MAX_SHORT: usize = u16::MAX as usize;
 
 /// A read under way.
 pub(crate) struct Getting<'a> {
+    store: &'a Store,
+    manifest: Manifest,
     pub(crate) reader: Reader,
     output: &'a mut (dyn AsyncWrite + Unpin + Send),
     options: &'a GetOptions,
@@ -76,6 +78,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::ManifestExpired`]; [`Error::InsufficientShares`] listing every short chunk;
+    /// [`Error::Replaced`] when the object was put again or deleted meanwhile;
     /// [`Error::PayloadHmac`], [`Error::Padding`] or [`Error::Reconstruction`] when the shares are
     /// authentic but not what a put writes; [`Error::Refused`] when the guard objects;
     /// [`Error::Output`] when the output fails.
@@ -92,7 +95,7 @@ impl Store {
         let mut trailer = None;
         let mut next = getting.fetch(geometry.chunks_of(0));
         for segment in 0..geometry.segments() {
-            let chunks = next.await.map_err(panicked)??;
+            let chunks = getting.settle(geometry.chunks_of(segment), next).await?;
             let following = (segment + 1).min(geometry.segments() - 1);
             // The next segment travels while this one is written; after the last there is none.
             next = if following == segment {
@@ -120,7 +123,7 @@ impl Store {
             }
         }
         getting.all_read()?;
-        let body = manifest.body();
+        let body = getting.manifest.body();
         let len_bytes = getting.written;
         let trailer = trailer.ok_or(Error::PayloadHmac)?;
         if !trailer.verifies(body.object_id, body.put_id, len_bytes, payload)
@@ -160,7 +163,8 @@ impl Store {
         for segment in first..=geometry.segment_of(wanted.end - 1) {
             let all = geometry.chunks_of(segment);
             let chunks = all.start.max(wanted.start)..all.end.min(wanted.end);
-            let read = getting.fetch(chunks.clone()).await.map_err(panicked)??;
+            let read = getting.fetch(chunks.clone());
+            let read = getting.settle(chunks.clone(), read).await?;
             for (chunk, secret) in chunks.zip(&getting.take(read)) {
                 let start = chunk * chunk_len;
                 let valid = secret.valid();
@@ -179,7 +183,7 @@ impl Store {
     }
 
     pub(crate) async fn getting<'a>(
-        &self,
+        &'a self,
         manifest: &Manifest,
         output: &'a mut (dyn AsyncWrite + Unpin + Send),
         options: &'a GetOptions,
@@ -202,6 +206,8 @@ impl Store {
         let faults = reader.missing().cloned().collect();
         let started = Instant::now();
         Ok(Getting {
+            store: self,
+            manifest: manifest.clone(),
             reader,
             output,
             options,
@@ -218,6 +224,52 @@ impl Getting<'_> {
     pub(crate) fn fetch(&self, chunks: Range<u64>) -> JoinHandle<Result<Chunks, Error>> {
         let (reader, faults) = (self.reader.clone(), self.faults.clone());
         tokio::spawn(async move { reader.read(chunks, &[], &faults).await })
+    }
+
+    /// What `read` gave of `chunks`; where that is too little, what a later version of the same payload
+    /// gives: a refresh or a migration may have taken the old shares away.
+    pub(crate) async fn settle(
+        &mut self,
+        chunks: Range<u64>,
+        read: JoinHandle<Result<Chunks, Error>>,
+    ) -> Result<Chunks, Error> {
+        let mut read = read.await.map_err(panicked)??;
+        while !read.short.is_empty() && self.follow().await? {
+            read = self.fetch(chunks.clone()).await.map_err(panicked)??;
+        }
+        Ok(read)
+    }
+
+    /// Goes on with the newest version where that is a later one; whether it is.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] when it has another payload, or none.
+    async fn follow(&mut self) -> Result<bool, Error> {
+        // Where nobody can say which is the newest, what is missing is told.
+        let Ok(Some(newest)) = self.store.newest(&self.manifest).await else {
+            return Ok(false);
+        };
+        let (old, new) = (self.manifest.body(), newest.body());
+        if new.version <= old.version {
+            return Ok(false);
+        }
+        let is_same = new.state == STATE_LIVE
+            && new.has_payload_of(old.put_id)
+            && new.extension == old.extension
+            && new.geometry()? == self.reader.geometry;
+        if !is_same {
+            let version = new.version;
+            return Err(Error::Replaced { version });
+        }
+        new.refuse_expired(self.store.clock.now_unix_s())?;
+        if new.put_id != old.put_id {
+            // What was wrong with the old shares is no longer of interest.
+            self.faults.clear();
+        }
+        let sites = self.store.sites(new.store_tag).await;
+        self.reader = Reader::new(new, &sites, &self.store.experience)?;
+        self.manifest = newest;
+        Ok(true)
     }
 
     /// Notes what was wrong; gives the chunks only while all before them were whole.

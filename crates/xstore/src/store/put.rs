@@ -19,10 +19,10 @@ use crate::backend::BackendError;
 use crate::chunk::Dealing;
 use crate::entropy::draw;
 use crate::error::Error;
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, Layout};
 use crate::ids::{ObjectId, PutId, StoreTag};
 use crate::journal::{Entry, Former, Intent, Place};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Superseded};
 use crate::progress::{Observer, Stage};
 use crate::segment::Index;
 use crate::store::Store;
@@ -34,7 +34,7 @@ mod progress;
 mod slots;
 mod transfer;
 
-pub(crate) use body::superseded;
+pub(crate) use body::{refreshed, superseded};
 pub use slots::Happy;
 
 use progress::PutProgress;
@@ -103,6 +103,20 @@ impl Receipt {
     }
 }
 
+/// What is put: an object, or the next version of one.
+pub(crate) struct Subject {
+    pub(crate) object_id: ObjectId,
+    pub(crate) layout: Layout,
+    /// Backends that may take a share, in order of preference, and why others may not.
+    pub(crate) sites: Vec<Result<Site, BackendError>>,
+    /// The version that it follows.
+    pub(crate) replaced: Option<Manifest>,
+    /// Dealings that it gives up.
+    pub(crate) superseded: Option<Vec<Superseded>>,
+    /// When it is no longer read, where that is not counted from now on.
+    pub(crate) expires_unix_s: Option<u64>,
+}
+
 /// One put under way.
 struct Putting<'a> {
     store: &'a Store,
@@ -110,6 +124,8 @@ struct Putting<'a> {
     dealing: Dealing,
     slots: Slots,
     replaced: Option<Manifest>,
+    superseded: Option<Vec<Superseded>>,
+    expires_unix_s: Option<u64>,
     progress: Arc<PutProgress>,
     began_unix_s: u64,
     /// Hours after that at which the last lease was written.
@@ -158,17 +174,52 @@ impl Store {
             Some(object_id) => (object_id, self.find_to_follow(object_id).await?),
             None => (ObjectId(draw(&*self.entropy)?), None),
         };
+        let given_up = replaced.as_ref();
+        let given_up = given_up.map(|replaced| superseded(replaced, keys));
+        let subject = Subject {
+            object_id,
+            layout,
+            sites,
+            replaced,
+            superseded: given_up,
+            expires_unix_s: None,
+        };
+        self.put_version(subject, source, options, on_commit).await
+    }
+
+    /// Deals `source` as what `subject` says; the caller holds the lock of the object.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub(crate) async fn put_version(
+        &self,
+        subject: Subject,
+        source: &mut (dyn AsyncRead + Unpin + Send),
+        options: PutOptions,
+        on_commit: OnCommit<'_>,
+    ) -> Result<Receipt, Error> {
+        let Subject {
+            object_id,
+            layout,
+            sites,
+            replaced,
+            superseded,
+            expires_unix_s,
+        } = subject;
         let dealing = Dealing {
             layout,
             object_id,
             put_id: PutId(draw(&*self.entropy)?),
         };
+        let contested = options.name.is_some() || replaced.is_some();
         let mut putting = Putting {
             store: self,
-            tag: keys.store_tag(),
+            tag: self.keys()?.store_tag(),
             dealing,
             slots: Slots::choose(layout.access, options.happy, self.holders(sites, &dealing)?)?,
             replaced,
+            superseded,
+            expires_unix_s,
             progress: Arc::new(PutProgress::new(&options, layout)),
             began_unix_s: self.clock.now_unix_s(),
             leased_hours: 0,
@@ -179,7 +230,7 @@ impl Store {
         let sealed = async {
             let sealed = putting.deal(source, &options).await?;
             putting.refuse_collected(&sealed.0).await?;
-            if named.is_some() {
+            if contested {
                 self.refuse_overtaken(object_id, putting.replaced.as_ref())
                     .await?;
             }

@@ -56,6 +56,9 @@ impl Store {
             return Ok(report);
         };
         for entry in journal.abandoned()? {
+            if entry.as_ref().is_ok_and(|entry| self.is_kept(entry)) {
+                continue;
+            }
             let ended = match entry {
                 Ok(entry) => self.recover_one(entry, &mut on_finished).await,
                 Err(error) => Err(error),
@@ -66,6 +69,15 @@ impl Store {
             }
         }
         Ok(report)
+    }
+
+    /// Whether nothing is left to do but to remove shares that are kept for readers until later.
+    fn is_kept(&self, entry: &Entry) -> bool {
+        let Phase::Committed(envelope) = &entry.phase else {
+            return false;
+        };
+        let manifest = Manifest::open(envelope, &self.verifier());
+        manifest.is_ok_and(|manifest| manifest.body().keeps_earlier(self.clock.now_unix_s()))
     }
 
     async fn recover_one(

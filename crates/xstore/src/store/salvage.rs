@@ -62,7 +62,8 @@ impl Store {
             if chunks.is_empty() || getting.written >= end {
                 break;
             }
-            let read = getting.fetch(chunks.clone()).await.map_err(panicked)??;
+            let read = getting.fetch(chunks.clone());
+            let read = getting.settle(chunks.clone(), read).await?;
             getting.faults.extend(read.faults);
             for (chunk, opened) in chunks.zip(read.opened) {
                 let at = getting.written;

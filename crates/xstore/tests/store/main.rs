@@ -14,6 +14,7 @@ mod gc_model;
 mod hostile;
 mod migrate;
 mod races;
+mod refresh;
 mod repair;
 mod roundtrip;
 mod slow;

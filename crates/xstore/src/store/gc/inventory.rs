@@ -4,6 +4,7 @@
 //! not read came after the tomb and its writer sees it. Of objects only names are held, and of
 //! manifests what they name.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
@@ -11,7 +12,7 @@ use futures_util::future::join_all;
 use crate::backend::{BackendError, BackendErrorKind, ObjectKey};
 use crate::error::Error;
 use crate::ids::{BackendUid, ManifestHash, ObjectId, Prefix, StoreTag};
-use crate::manifest::{self, Body, Manifest, Provenance, STATE_LIVE};
+use crate::manifest::{self, Body, Manifest, Provenance, STATE_LIVE, Superseded};
 use crate::names;
 use crate::placement::write_quorum;
 use crate::store::Store;
@@ -36,6 +37,26 @@ pub(super) struct Inventory {
 pub(super) struct Dealing {
     pub(super) keys: u64,
     pub(super) tombs: u64,
+    /// Segments of which there is any attempt; names come in order.
+    segments: u64,
+    last_segment: Option<u64>,
+}
+
+impl Dealing {
+    fn add(&mut self, rest: &str) {
+        self.keys += 1;
+        self.tombs += u64::from(rest.starts_with("tomb/"));
+        let segment = rest.split_once('/').and_then(|(first, _)| first.parse().ok());
+        if segment.is_some() && segment != self.last_segment {
+            self.segments += 1;
+            self.last_segment = segment;
+        }
+    }
+
+    /// Whether no collector has marked it or taken a part of it.
+    fn is_untouched(&self, segments: u64) -> bool {
+        self.tombs == 0 && self.segments >= segments
+    }
 }
 
 /// All manifests of one object.
@@ -47,6 +68,11 @@ pub(super) struct Version {
     pub(super) expires_unix_s: Option<u64>,
     /// Where its shares are.
     pub(super) shares: Vec<(BackendUid, Prefix)>,
+    /// Where those of earlier dealings are that it keeps for readers.
+    pub(super) kept: BTreeSet<(BackendUid, Prefix)>,
+    /// Where those are that it gives up.
+    pub(super) given_up: BTreeSet<(BackendUid, Prefix)>,
+    segments: u64,
     write_quorum: usize,
     /// Backends of it that have a copy.
     holders: BTreeSet<BackendUid>,
@@ -55,16 +81,26 @@ pub(super) struct Version {
 }
 
 impl Version {
-    fn of(body: &Body) -> Self {
+    fn of(body: &Body, now_unix_s: u64) -> Result<Self, Error> {
+        let places = |dealing: &Superseded| {
+            let places = dealing.locations.iter();
+            places.map(|at| (at.backend, at.share_prefix)).collect::<Vec<_>>()
+        };
+        let given_up: BTreeSet<_> = body.given_up(now_unix_s).flat_map(places).collect();
+        let mut kept: BTreeSet<_> = body.superseded().flat_map(places).collect();
+        kept.retain(|place| !given_up.contains(place));
         let shares = body.stored().map(|(_, at)| (at.backend, at.share_prefix));
-        Self {
+        Ok(Self {
             is_live: body.state == STATE_LIVE,
             expires_unix_s: body.expires_unix_s,
             shares: shares.collect(),
+            kept,
+            given_up,
+            segments: body.geometry()?.segments(),
             write_quorum: write_quorum(body.k, body.n),
             holders: BTreeSet::new(),
             copies: Vec::new(),
-        }
+        })
     }
 
     /// Whether so many of its backends have a copy that it can not be overlooked.
@@ -76,6 +112,7 @@ impl Version {
 impl Inventory {
     /// Lists and reads everything.
     pub(super) async fn take(store: &Store, sites: &[Site], tag: StoreTag) -> Result<Self, Error> {
+        let now_unix_s = store.clock.now_unix_s();
         let mut inventory = Self::default();
         inventory.list_dealings(sites, tag).await?;
         let listed = list_manifests(sites, tag).await?;
@@ -89,7 +126,7 @@ impl Inventory {
                     match read {
                         Ok(Some((prefix, manifest))) => {
                             missing.extend(not_among(sites, manifest.body()));
-                            inventory.add((at, &sites[at]), prefix, &manifest);
+                            inventory.add((at, &sites[at]), prefix, &manifest, now_unix_s)?;
                         }
                         // Another collector removed it.
                         Ok(None) => {}
@@ -121,9 +158,7 @@ impl Inventory {
                     let Some((prefix, rest)) = names::parse_share(tag, key) else {
                         continue;
                     };
-                    let dealing = self.dealings.entry((at, prefix)).or_default();
-                    dealing.keys += 1;
-                    dealing.tombs += u64::from(rest.starts_with("tomb/"));
+                    self.dealings.entry((at, prefix)).or_default().add(rest);
                 }
             });
             failures.extend(listed.await.err());
@@ -131,17 +166,35 @@ impl Inventory {
         complete(sites.iter().collect(), failures).map(|_| ())
     }
 
-    fn add(&mut self, site: (usize, &Site), prefix: Prefix, manifest: &Manifest) {
+    /// Whether a version has all its shares as they were written: its writer never goes back.
+    pub(super) fn is_untouched(&self, sites: &[Site], version: &Version) -> bool {
+        version.shares.iter().all(|(uid, prefix)| {
+            let mut at = (0..sites.len()).filter(|at| sites[*at].uid == *uid);
+            at.any(|at| {
+                let dealing = self.dealings.get(&(at, *prefix));
+                dealing.is_some_and(|dealing| dealing.is_untouched(version.segments))
+            })
+        })
+    }
+
+    fn add(
+        &mut self,
+        (at, site): (usize, &Site),
+        prefix: Prefix,
+        manifest: &Manifest,
+        now_unix_s: u64,
+    ) -> Result<(), Error> {
         let body = manifest.body();
         let versions = self.objects.entry(body.object_id).or_default();
-        let version = versions
-            .entry((body.version, manifest.hash()))
-            .or_insert_with(|| Version::of(body));
-        let (at, site) = site;
+        let version = match versions.entry((body.version, manifest.hash())) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Version::of(body, now_unix_s)?),
+        };
         if version.shares.iter().any(|(uid, _)| *uid == site.uid) {
             version.holders.insert(site.uid);
         }
         version.copies.push((at, prefix));
+        Ok(())
     }
 }
 

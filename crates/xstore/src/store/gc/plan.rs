@@ -3,7 +3,8 @@
 //! A dealing is needed when a manifest that is kept names it, or an operation of this machine that has
 //! not ended. Kept are the committed version of an object, whatever stands beside or above it, and its
 //! predecessor, to which a writer goes back whose own shares were collected. After a deletion nobody
-//! goes back, so its predecessor keeps no shares.
+//! goes back, so its predecessor keeps no shares; nor does one whose successor gives them up and has
+//! all of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,16 +77,30 @@ impl Collecting<'_> {
         let mut named = Named::new();
         for versions in inventory.objects.values() {
             let kept = kept(versions);
+            let given_up = self.given_up(versions, inventory);
             for ((number, hash), version) in versions.range(kept.shares_from()..) {
                 let copy = version.copies.first().filter(|_| version.is_live);
                 let Some((site, prefix)) = copy else { continue };
                 let key = names::manifest(self.tag, *prefix, *number, *hash);
-                for share in &version.shares {
+                let shares = version.shares.iter().chain(&version.kept);
+                for share in shares.filter(|share| !given_up.is_some_and(|up| up.contains(share))) {
                     named.entry(*share).or_insert((*site, key.clone()));
                 }
             }
         }
         named
+    }
+
+    /// Earlier shares that the newest version gives up, whoever was to remove them. Its writer goes
+    /// back to them only where a collector touched its own.
+    fn given_up<'a>(
+        &self,
+        versions: &'a Versions,
+        inventory: &Inventory,
+    ) -> Option<&'a BTreeSet<(BackendUid, Prefix)>> {
+        let newest = only_newest(versions).filter(|newest| newest.is_live && newest.is_committed());
+        let newest = newest.filter(|newest| inventory.is_untouched(&self.sites, newest));
+        newest.map(|newest| &newest.given_up)
     }
 
     /// A tomb goes once the manifest is older than any look of a collector that did not see it and

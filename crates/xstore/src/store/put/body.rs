@@ -36,6 +36,7 @@ impl Putting<'_> {
                 .map(|holder| Location::new(&holder.place, holder.site.attached.domain.clone())),
         });
         let replaced = self.replaced.as_ref();
+        let expires_unix_s = options.ttl_s.map(|ttl| now.saturating_add(ttl));
         Ok(Body {
             object_id: self.dealing.object_id,
             put_id: self.dealing.put_id,
@@ -65,8 +66,8 @@ impl Putting<'_> {
                 .collect(),
             revocation: 0,
             created_unix_s: now,
-            expires_unix_s: options.ttl_s.map(|ttl| now.saturating_add(ttl)),
-            superseded: replaced.map(|replaced| superseded(replaced, keys)),
+            expires_unix_s: expires_unix_s.or(self.expires_unix_s),
+            superseded: self.superseded.clone(),
             extension: options.extension.clone().map(Blob),
             trial: trial.then_some(true),
         })
@@ -77,18 +78,47 @@ impl Putting<'_> {
 /// itself, because nobody can say that all of them are gone. The oldest are dropped first.
 pub(crate) fn superseded(replaced: &Manifest, keys: &OwnerKeys) -> Vec<Superseded> {
     let body = replaced.body();
+    let earlier = body.superseded().map(|dealing| Superseded {
+        refreshed: None,
+        kept_until_unix_s: None,
+        ..dealing.clone()
+    });
+    std::iter::once(own_dealing(body, keys))
+        .chain(earlier)
+        .take(MAX_SUPERSEDED)
+        .collect()
+}
+
+/// As [`superseded`], for a version of the same payload: readers of the old dealings may go on with
+/// the new one, and until then find their shares.
+pub(crate) fn refreshed(
+    old: &Manifest,
+    keys: &OwnerKeys,
+    kept_until_unix_s: Option<u64>,
+) -> Vec<Superseded> {
+    let body = old.body();
+    let own = Superseded {
+        refreshed: Some(true),
+        kept_until_unix_s,
+        ..own_dealing(body, keys)
+    };
+    std::iter::once(own)
+        .chain(body.superseded().cloned())
+        .take(MAX_SUPERSEDED)
+        .collect()
+}
+
+/// The dealing of a manifest, at every backend that was ever sent a share of it.
+fn own_dealing(body: &Body, keys: &OwnerKeys) -> Superseded {
     let stored = body.stored().map(|(_, at)| SupersededLocation {
         backend: at.backend,
         share_prefix: at.share_prefix,
     });
     let locations = stored.chain(former_holders(body, keys));
-    let own = Superseded {
+    Superseded {
         put_id: body.put_id,
         locations: locations.collect(),
-    };
-    let earlier = body.superseded.iter().flatten().cloned();
-    std::iter::once(own)
-        .chain(earlier)
-        .take(MAX_SUPERSEDED)
-        .collect()
+        refreshed: None,
+        kept_until_unix_s: None,
+    }
 }
