@@ -9,9 +9,11 @@ use xstore::rate::Rate;
 use crate::size;
 
 mod check;
+mod refresh;
 mod store;
 
 pub(crate) use check::{Check, Objects, Repair, Repairing, SharedFiles, StoreCheck, StoreRepair};
+pub(crate) use refresh::{Refresh, Refreshing, StoreRefresh};
 pub(crate) use store::{Migrate, Storing};
 
 /// Split genomes over legal jurisdictions; read them only with consent.
@@ -122,6 +124,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Write what is lost or bad of shared files again, from any k of their shares
     Repair(Repair),
+    /// Deal shared files anew, so that old shares are worth nothing beside new ones
+    Refresh(Refresh),
     /// Show format, samples, contigs and integrity of a file, or the content of a manifest
     Inspect(Inspect),
     /// Show who would hold what, and who could read, before anything is written
@@ -378,6 +382,8 @@ pub(crate) enum StoreVerb {
     Check(StoreCheck),
     /// Write what is lost or bad of objects again, from any k of their shares
     Repair(StoreRepair),
+    /// Deal objects anew, so that old shares are worth nothing beside new ones
+    Refresh(StoreRefresh),
     /// Move the share at one backend to another
     Migrate(Migrate),
     /// Delete an object

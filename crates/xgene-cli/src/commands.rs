@@ -16,6 +16,7 @@ pub(crate) mod keys;
 pub(crate) mod mend;
 pub(crate) mod migrate;
 pub(crate) mod plan;
+pub(crate) mod refresh;
 pub(crate) mod repair;
 pub(crate) mod restored;
 pub(crate) mod shell;
@@ -32,6 +33,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<u8, Failu
         Command::Get(args) => get::run(&args, session).await,
         Command::Check(args) => check::files(&args, session).await,
         Command::Repair(args) => repair::files(&args, session).await,
+        Command::Refresh(args) => refresh::files(&args, session).await,
         Command::Inspect(args) => inspect::run(&args, session),
         Command::Plan(args) => plan::run(&args, session),
         Command::Keys(args) => keys::run(args, session),

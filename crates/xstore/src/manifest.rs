@@ -289,7 +289,8 @@ impl Body {
                 "it supersedes nothing",
             ),
             (
-                self.superseded().all(|dealing| dealing.refreshed != Some(false)),
+                self.superseded()
+                    .all(|dealing| dealing.refreshed != Some(false)),
                 "it says that a dealing was not refreshed instead of nothing",
             ),
             (
@@ -348,7 +349,9 @@ impl Body {
 
     /// Whether this version has the payload of the dealing `put_id`.
     pub(crate) fn has_payload_of(&self, put_id: PutId) -> bool {
-        let mut refreshed = self.superseded().filter(|dealing| dealing.refreshed == Some(true));
+        let mut refreshed = self
+            .superseded()
+            .filter(|dealing| dealing.refreshed == Some(true));
         self.put_id == put_id || refreshed.any(|dealing| dealing.put_id == put_id)
     }
 

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use genomicshare::{Request, SharedFile, Use, authorize};
 use serde_json::json;
 use xstore::{Effects, Metadata, MetadataFault, RepairOptions, RepairReport, RepairedShare};
 
@@ -74,20 +73,9 @@ async fn permitted(
     session: &Session,
 ) -> Result<RepairReport, Failure> {
     let (store, manifest) = (&target.store, &target.manifest);
-    let body = manifest.body();
-    if body.extension.is_none() {
+    let Some(authorization) = target.authorization(session)? else {
         return Ok(store.repair(manifest, &options).await?);
-    }
-    let shared = SharedFile::from_manifest(manifest)?;
-    let usage = Use::Retrieve {
-        from: shared.jurisdictions(),
     };
-    let request = Request {
-        object_id: Some(body.object_id.0),
-        usage: &usage,
-        purpose: None,
-    };
-    let authorization = authorize(&shared.consent, request, session.now())?;
     let now = Arc::new(jiff::Timestamp::now);
     Ok(genomicshare::repair(store, authorization, manifest, now, options).await?)
 }

@@ -19,7 +19,7 @@ use crate::commands::get::{Output, tell_provenance};
 use crate::commands::inspect::show_manifest;
 use crate::commands::restored::{Restored, offer_partial};
 use crate::commands::targets::store_words;
-use crate::commands::{check, human_bytes, mend, migrate, repair, source, stored, table};
+use crate::commands::{check, human_bytes, mend, migrate, refresh, repair, source, stored, table};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::session::Session;
@@ -73,6 +73,7 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
         }
         StoreVerb::Check(args) => check::store(&args, session).await,
         StoreVerb::Repair(args) => repair::store(&args, session).await,
+        StoreVerb::Refresh(args) => refresh::store(&args, session).await,
         StoreVerb::Migrate(args) => migrate::run(&args, session).await,
         StoreVerb::Rm {
             name,

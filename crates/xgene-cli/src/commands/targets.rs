@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use genomicshare::{Authorization, Request, SharedFile, Use, authorize};
 use xstore::ids::ObjectId;
 use xstore::{Manifest, Store, UnknownMakers};
 
@@ -35,6 +36,27 @@ impl Target {
     pub(crate) fn label(&self) -> String {
         let id = || self.manifest.body().object_id.to_string();
         self.word.clone().unwrap_or_else(id)
+    }
+
+    /// The permission to read it under the consent in its manifest; `None` where there is no consent.
+    pub(crate) fn authorization(
+        &self,
+        session: &Session,
+    ) -> Result<Option<Authorization>, Failure> {
+        let body = self.manifest.body();
+        if body.extension.is_none() {
+            return Ok(None);
+        }
+        let shared = SharedFile::from_manifest(&self.manifest)?;
+        let usage = Use::Retrieve {
+            from: shared.jurisdictions(),
+        };
+        let request = Request {
+            object_id: Some(body.object_id.0),
+            usage: &usage,
+            purpose: None,
+        };
+        Ok(Some(authorize(&shared.consent, request, session.now())?))
     }
 }
 

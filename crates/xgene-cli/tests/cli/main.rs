@@ -12,6 +12,7 @@ mod durability;
 mod gc;
 mod keys;
 mod real_files;
+mod refresh;
 mod repair;
 mod roundtrip;
 mod store;

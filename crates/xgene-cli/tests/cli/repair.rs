@@ -341,6 +341,9 @@ fn a_repair_needs_the_consent_to_hold_and_a_check_does_not() {
         .run(&["repair", "file.xgm"])
         .expect_code("CONSENT_EXPIRED", 15);
     world
+        .run(&["refresh", "file.xgm"])
+        .expect_code("CONSENT_EXPIRED", 15);
+    world
         .run(&["repair", "file.xgm", "--dry-run"])
         .expect_code("CONSENT_EXPIRED", 15);
     store(&world, &["repair"]).expect_code("CONSENT_EXPIRED", 15);

@@ -17,6 +17,7 @@ fn every_verb_has_help_a_manual_page_and_completions() {
         "get",
         "check",
         "repair",
+        "refresh",
         "inspect",
         "plan",
         "keys",

@@ -176,7 +176,11 @@ impl Store {
             observer: None,
         };
         let put_options = PutOptions {
-            extension: manifest.body().extension.as_ref().map(|blob| blob.0.clone()),
+            extension: manifest
+                .body()
+                .extension
+                .as_ref()
+                .map(|blob| blob.0.clone()),
             happy: options.happy,
             len_hint: Some(manifest.body().padded_len),
             observer: options.observer.clone(),

@@ -388,3 +388,52 @@ async fn a_long_put_says_every_hour_that_it_is_at_work() {
     let leases = names.filter(|key| key.as_str().contains("/lease/")).count();
     assert!(leases >= 3, "{leases} leases at three backends");
 }
+
+/// The journal of the client that refreshed is lost: whoever collects ends what it began.
+#[tokio::test(flavor = "multi_thread")]
+async fn old_shares_of_a_refresh_go_after_their_day_whoever_collects() {
+    let world = World::new();
+    let old = world.put("genome", None).await;
+    let before = world.shares();
+    let options = xstore::RefreshOptions::default();
+    let report = world.store().refresh(&old, &options).await.unwrap();
+    let new = report.receipt.unwrap().manifest;
+    for day in 0..4 {
+        let expected: &[(GcAction, usize)] = match day {
+            // A day for readers; then the grace of the tomb.
+            1 => &[(GcAction::Mark, 3)],
+            2 => &[(GcAction::Remove, 3)],
+            _ => &[],
+        };
+        let expected = expected.iter().copied().collect();
+        assert_eq!(actions(&world.gc().await), expected, "day {day}");
+        world.hands.advance(DAY_S);
+    }
+    let left = world.shares();
+    assert!(before.iter().all(|share| !left.contains(share)));
+    assert_eq!(get(&world.store(), &new).await.unwrap().0, payload(100, 3));
+}
+
+/// A writer whose own shares a collector touched goes back to the version before: its shares stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_lacks_a_share_keeps_its_predecessor() {
+    let world = World::new();
+    let old = world.put("genome", None).await;
+    let before = world.shares();
+    let options = xstore::RefreshOptions::default();
+    let report = world.store().refresh(&old, &options).await.unwrap();
+    let new = report.receipt.unwrap().manifest;
+    let (_, at) = new.body().stored().next().unwrap();
+    let own = format!("/s/{}/", at.share_prefix);
+    let lost = world.shares().into_iter();
+    let lost = lost.filter(|key| key.as_str().contains(&own));
+    for key in lost {
+        world.backends[0].inner().remove(&key);
+    }
+    for _ in 0..4 {
+        world.gc().await;
+        world.hands.advance(DAY_S);
+    }
+    let left = world.shares();
+    assert!(before.iter().all(|share| left.contains(share)));
+}

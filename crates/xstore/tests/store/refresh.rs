@@ -54,7 +54,10 @@ async fn old_shares_stay_a_day_for_those_who_read_them_and_then_go() {
     let old = world.put_named("genome", &data).await.manifest;
     let report = refresh(&world, &old, OldShares::KeepADay).await.unwrap();
     assert_eq!(report.kept_until_unix_s, Some(NOW + DAY_S));
-    assert_eq!((report.remaining.len(), report.is_effective(&[])), (3, false));
+    assert_eq!(
+        (report.remaining.len(), report.is_effective(&[])),
+        (3, false)
+    );
     let new = new_version(report);
     assert_eq!(new.body().version, 2);
     assert_ne!(new.body().put_id, old.body().put_id);
@@ -86,7 +89,10 @@ async fn after_a_leak_old_shares_go_at_once_unless_a_backend_is_away() {
     let old = world.put_named("genome", &payload(100, 2)).await.manifest;
     let report = refresh(&world, &old, OldShares::RemoveNow).await.unwrap();
     assert!(report.remaining.is_empty());
-    assert!(report.is_effective(&[0, 4]), "two leaked shares say nothing");
+    assert!(
+        report.is_effective(&[0, 4]),
+        "two leaked shares say nothing"
+    );
     assert!(!report.is_effective(&[0, 1, 4]), "three are the payload");
     assert!(shares_of(&world, &old).is_empty());
     let new = new_version(report);
@@ -231,7 +237,9 @@ async fn what_cannot_be_read_whole_is_not_dealt_again() {
     let (at_0, at_1) = (of_last(0), of_last(1));
     world.remove(0, &at_0);
     world.remove(1, &at_1);
-    let error = refresh(&world, &old, OldShares::RemoveNow).await.unwrap_err();
+    let error = refresh(&world, &old, OldShares::RemoveNow)
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), "INSUFFICIENT_SHARES");
     assert_eq!(world.share_names().len(), before.len() - 2);
 }
@@ -253,7 +261,9 @@ async fn a_backend_that_is_away_is_replaced_by_a_spare_or_left_out_on_request() 
     put.extension = Some(vec![0xa0]);
     let old = world.try_put(&data, put).await.unwrap().manifest;
     world.fail(1);
-    let error = refresh(&world, &old, OldShares::KeepADay).await.unwrap_err();
+    let error = refresh(&world, &old, OldShares::KeepADay)
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), "INSUFFICIENT_BACKENDS");
     let mut degraded = options(OldShares::KeepADay);
     degraded.happy = Happy::Degraded;

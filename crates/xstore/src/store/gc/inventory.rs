@@ -46,7 +46,9 @@ impl Dealing {
     fn add(&mut self, rest: &str) {
         self.keys += 1;
         self.tombs += u64::from(rest.starts_with("tomb/"));
-        let segment = rest.split_once('/').and_then(|(first, _)| first.parse().ok());
+        let segment = rest
+            .split_once('/')
+            .and_then(|(first, _)| first.parse().ok());
         if segment.is_some() && segment != self.last_segment {
             self.segments += 1;
             self.last_segment = segment;
@@ -84,7 +86,9 @@ impl Version {
     fn of(body: &Body, now_unix_s: u64) -> Result<Self, Error> {
         let places = |dealing: &Superseded| {
             let places = dealing.locations.iter();
-            places.map(|at| (at.backend, at.share_prefix)).collect::<Vec<_>>()
+            places
+                .map(|at| (at.backend, at.share_prefix))
+                .collect::<Vec<_>>()
         };
         let given_up: BTreeSet<_> = body.given_up(now_unix_s).flat_map(places).collect();
         let mut kept: BTreeSet<_> = body.superseded().flat_map(places).collect();

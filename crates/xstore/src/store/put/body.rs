@@ -90,7 +90,7 @@ pub(crate) fn superseded(replaced: &Manifest, keys: &OwnerKeys) -> Vec<Supersede
 }
 
 /// As [`superseded`], for a version of the same payload: readers of the old dealings may go on with
-/// the new one, and until then find their shares.
+/// the new one. All old shares stay as long as they were promised, or go now with the last of them.
 pub(crate) fn refreshed(
     old: &Manifest,
     keys: &OwnerKeys,
@@ -102,8 +102,12 @@ pub(crate) fn refreshed(
         kept_until_unix_s,
         ..own_dealing(body, keys)
     };
+    let earlier = body.superseded().map(|dealing| Superseded {
+        kept_until_unix_s: kept_until_unix_s.and(dealing.kept_until_unix_s),
+        ..dealing.clone()
+    });
     std::iter::once(own)
-        .chain(body.superseded().cloned())
+        .chain(earlier)
         .take(MAX_SUPERSEDED)
         .collect()
 }
