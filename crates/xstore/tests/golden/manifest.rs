@@ -96,6 +96,16 @@ fn good() -> Vec<Case> {
             seal(&one_not_stored().encode()),
         ),
         case(
+            "refreshed",
+            OK,
+            "deals anew what another dealing held, which stays for a day",
+            seal(
+                &three_shares()
+                    .with(24, array(&[refreshed().encode()]))
+                    .encode(),
+            ),
+        ),
+        case(
             "deleted",
             OK,
             "version 2, deleted",
@@ -194,6 +204,12 @@ fn unstored(index: u8) -> Map {
 fn superseded() -> Map {
     let location = Map::of(&[(1, bytes(&[4; 16])), (2, bytes(&[6; 16]))]);
     Map::of(&[(1, bytes(&[7; 32])), (2, array(&[location.encode()]))])
+}
+
+fn refreshed() -> Map {
+    superseded()
+        .with(3, vec![0xf5])
+        .with(4, uint(TIME + 86_400))
 }
 
 fn share(index: u8, label: &str, zone: &str) -> Map {

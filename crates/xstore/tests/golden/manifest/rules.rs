@@ -1,7 +1,8 @@
 //! Bodies in the one form there is, whose fields contradict each other or what is allowed.
 
 use super::{
-    INVALID, held, location, seal, second_version, share, three_shares, two_shares, unstored,
+    INVALID, held, location, seal, second_version, share, superseded, three_shares, two_shares,
+    unstored,
 };
 use crate::cbor::{Map, array, bytes, uint};
 use crate::corpus::{Case, case};
@@ -187,6 +188,11 @@ fn rest() -> Vec<Case> {
             "trial-false",
             "says that it is no trial, which is said by nothing",
             &two_shares().with(26, vec![0xf4]),
+        ),
+        invalid(
+            "refreshed-false",
+            "says that a dealing was not refreshed, which is said by nothing",
+            &three_shares().with(24, array(&[superseded().with(3, vec![0xf4]).encode()])),
         ),
         invalid(
             "superseded-empty",
