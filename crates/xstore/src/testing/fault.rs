@@ -97,6 +97,56 @@ pub enum Fault {
         /// How many bytes longer the objects look.
         by_bytes: u64,
     },
+    /// Reads of objects under `prefix` fail with `kind`, as from a bad sector.
+    FailReads {
+        /// Start of the keys concerned.
+        prefix: String,
+        /// What they answer.
+        kind: BackendErrorKind,
+    },
+    /// Reads of objects under `prefix` see the next object of the backend instead.
+    ReadNext {
+        /// Start of the keys concerned.
+        prefix: String,
+    },
+    /// Reads see the objects as they were when the plan was set.
+    ReadStale,
+    /// Listings see the names as they were when the plan was set.
+    ListStale,
+    /// Listings leave out the keys under `prefix`.
+    Hide {
+        /// Start of the keys concerned.
+        prefix: String,
+    },
+    /// Objects look so much younger than they are.
+    SkewClock {
+        /// How far the clock is ahead.
+        by: Duration,
+    },
+    /// These puts answer `kind`, and their first bytes are stored.
+    BreakWrites {
+        /// Numbers of the effects.
+        effects: Range<u64>,
+        /// How many bytes are stored at most.
+        len_bytes: usize,
+        /// What the call answers.
+        kind: BackendErrorKind,
+    },
+    /// These puts are acknowledged, but stored in the place of the object before them in order.
+    MisdirectWrites {
+        /// Numbers of the effects.
+        effects: Range<u64>,
+    },
+    /// These puts are delivered twice, and the answer is that to the second.
+    RepeatWrites {
+        /// Numbers of the effects.
+        effects: Range<u64>,
+    },
+    /// These deletions are acknowledged and do not happen.
+    KeepDeleted {
+        /// Numbers of the effects.
+        effects: Range<u64>,
+    },
 }
 
 /// What passed through the backends of a plan since it was last set.
@@ -125,6 +175,8 @@ struct State {
     faults: Vec<Fault>,
     counts: Counts,
     stopped: bool,
+    /// How often the plan was set.
+    times_set: u64,
 }
 
 /// What becomes of one call.
@@ -145,6 +197,10 @@ pub(super) enum Fate {
     LoseAnswer(BackendErrorKind),
     Lose,
     Tear(usize),
+    Break(usize, BackendErrorKind),
+    Misdirect,
+    Repeat,
+    Keep,
 }
 
 impl Plan {
@@ -158,8 +214,10 @@ impl Plan {
 
     /// Replaces the faults and counts from 0 again.
     pub fn set(&self, faults: impl Into<Vec<Fault>>) {
-        *self.state() = State {
+        let mut state = self.state();
+        *state = State {
             faults: faults.into(),
+            times_set: state.times_set + 1,
             ..State::default()
         };
     }
@@ -214,13 +272,43 @@ impl Plan {
         self.state().counts.read_bytes += len_bytes as u64;
     }
 
+    /// How often the plan was set, if it is one under which the past is shown.
+    pub(super) fn shows_past(&self) -> Option<u64> {
+        let state = self.state();
+        let stale = |fault: &Fault| matches!(fault, Fault::ReadStale | Fault::ListStale);
+        state.faults.iter().any(stale).then_some(state.times_set)
+    }
+
+    pub(super) fn has(&self, fault: &Fault) -> bool {
+        self.state().faults.contains(fault)
+    }
+
+    /// Whether listings leave `key` out.
+    pub(super) fn hides(&self, key: &ObjectKey) -> bool {
+        let state = self.state();
+        let hides = |fault: &Fault| matches!(fault, Fault::Hide { prefix } if key.as_str().starts_with(prefix.as_str()));
+        state.faults.iter().any(hides)
+    }
+
+    /// How far the clock is ahead.
+    pub(super) fn skew(&self) -> Duration {
+        let state = self.state();
+        let by = |fault: &Fault| match fault {
+            Fault::SkewClock { by } => *by,
+            _ => Duration::ZERO,
+        };
+        state.faults.iter().map(by).sum()
+    }
+
     /// The faults that change what is read of `key`, in their order.
     pub(super) fn read_faults(&self, key: &ObjectKey) -> Vec<Fault> {
         let state = self.state();
         let concerned = state.faults.iter().filter(|fault| match fault {
             Fault::FlipBit { prefix, .. }
             | Fault::Truncate { prefix, .. }
-            | Fault::Extend { prefix, .. } => key.as_str().starts_with(prefix.as_str()),
+            | Fault::Extend { prefix, .. }
+            | Fault::FailReads { prefix, .. }
+            | Fault::ReadNext { prefix } => key.as_str().starts_with(prefix.as_str()),
             _ => false,
         });
         concerned.cloned().collect()
@@ -252,6 +340,14 @@ impl Fault {
             Self::TearWrite { effect, len_bytes } if *effect == number => {
                 Some(Fate::Tear(*len_bytes))
             }
+            Self::BreakWrites {
+                effects,
+                len_bytes,
+                kind,
+            } if effects.contains(&number) => Some(Fate::Break(*len_bytes, *kind)),
+            Self::MisdirectWrites { effects } if effects.contains(&number) => Some(Fate::Misdirect),
+            Self::RepeatWrites { effects } if effects.contains(&number) => Some(Fate::Repeat),
+            Self::KeepDeleted { effects } if effects.contains(&number) => Some(Fate::Keep),
             _ => None,
         }
     }

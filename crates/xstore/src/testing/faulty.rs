@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::fault::{Fate, Fault, Plan, Turn};
 use crate::backend::{
@@ -12,18 +12,27 @@ use crate::backend::{
 };
 use crate::memory::slice;
 
+mod view;
+
+use view::{Past, damage};
+
 /// A backend that misbehaves as its plan says.
 #[derive(Debug)]
 pub struct FaultyBackend<B> {
     inner: B,
     plan: Plan,
+    past: Past,
 }
 
 impl<B: StorageBackend> FaultyBackend<B> {
     /// Wraps `inner`; keep a clone of `plan` to change it and to read its counts.
     #[must_use]
-    pub const fn new(inner: B, plan: Plan) -> Self {
-        Self { inner, plan }
+    pub fn new(inner: B, plan: Plan) -> Self {
+        Self {
+            inner,
+            plan,
+            past: Past::default(),
+        }
     }
 
     /// The backend behind the faults.
@@ -53,13 +62,75 @@ impl<B: StorageBackend> FaultyBackend<B> {
     async fn delete_one(&self, key: &ObjectKey) -> Result<(), BackendError> {
         let delete = || self.inner.delete(std::slice::from_ref(key));
         match self.plan.next_effect() {
-            Fate::Happen => delete().await,
+            Fate::Happen | Fate::Misdirect | Fate::Repeat => delete().await,
             Fate::Fail(kind) => Err(self.error(kind)),
             Fate::LoseAnswer(kind) => delete().await.and(Err(self.error(kind))),
             // A deletion has no bytes to tear; what is left of it is that nothing happened.
-            Fate::Lose | Fate::Tear(_) => Ok(()),
+            Fate::Lose | Fate::Tear(_) | Fate::Keep => Ok(()),
+            Fate::Break(_, kind) => Err(self.error(kind)),
         }
     }
+
+    /// Notes what is under `key` before it changes, if the plan shows the past.
+    async fn remember(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        let Some(times_set) = self.plan.shows_past() else {
+            return Ok(());
+        };
+        let before = match self.inner.get_range(key, 0..u64::MAX).await {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind == BackendErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        self.past.remember(times_set, key, before);
+        Ok(())
+    }
+
+    /// What is under `key`, or was when the plan was set.
+    async fn whole(&self, key: &ObjectKey) -> Result<Bytes, BackendError> {
+        if self.plan.has(&Fault::ReadStale)
+            && let Some(before) = self.past.of(self.plan.shows_past(), key)
+        {
+            let missing = || BackendError::new(BackendErrorKind::NotFound, self.inner.id());
+            return before.ok_or_else(missing);
+        }
+        self.inner.get_range(key, 0..u64::MAX).await
+    }
+
+    /// The object that readers of `key` get to see.
+    async fn seen(&self, key: &ObjectKey, faults: &[Fault]) -> Result<Bytes, BackendError> {
+        let mut key = key.clone();
+        for fault in faults {
+            match fault {
+                Fault::FailReads { kind, .. } => return Err(self.error(*kind)),
+                Fault::ReadNext { .. } => key = self.neighbour(&key, Side::After).await?,
+                _ => {}
+            }
+        }
+        Ok(damage(self.whole(&key).await?, faults))
+    }
+
+    /// The next object in order, or that before; the same one where there is none.
+    async fn neighbour(&self, key: &ObjectKey, side: Side) -> Result<ObjectKey, BackendError> {
+        let keys = self.inner.list("", None).await?.keys;
+        let found = match side {
+            Side::Before => keys.iter().rfind(|other| *other < key),
+            Side::After => keys.iter().find(|other| *other > key),
+        };
+        Ok(found.unwrap_or(key).clone())
+    }
+
+    async fn misdirect(&self, key: &ObjectKey, bytes: Bytes) -> Result<Put, BackendError> {
+        let hit = self.neighbour(key, Side::Before).await?;
+        self.inner.delete(std::slice::from_ref(&hit)).await?;
+        self.inner.put_new(&hit, bytes).await
+    }
+}
+
+/// Where a neighbour is.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Before,
+    After,
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -76,8 +147,9 @@ impl<B: StorageBackend> StorageBackend for FaultyBackend<B> {
     async fn put_new(&self, key: &ObjectKey, bytes: Bytes) -> Result<Put, BackendError> {
         self.next_call().await?;
         self.plan.count_written(bytes.len());
+        self.remember(key).await?;
         match self.plan.next_effect() {
-            Fate::Happen => self.inner.put_new(key, bytes).await,
+            Fate::Happen | Fate::Keep => self.inner.put_new(key, bytes).await,
             Fate::Fail(kind) => Err(self.error(kind)),
             Fate::LoseAnswer(kind) => {
                 self.inner.put_new(key, bytes).await?;
@@ -88,17 +160,26 @@ impl<B: StorageBackend> StorageBackend for FaultyBackend<B> {
                 let torn = bytes.slice(..len_bytes.min(bytes.len()));
                 self.inner.put_new(key, torn).await
             }
+            Fate::Break(len_bytes, kind) => {
+                let torn = bytes.slice(..len_bytes.min(bytes.len()));
+                self.inner.put_new(key, torn).await?;
+                Err(self.error(kind))
+            }
+            Fate::Misdirect => self.misdirect(key, bytes).await,
+            Fate::Repeat => {
+                self.inner.put_new(key, bytes.clone()).await?;
+                self.inner.put_new(key, bytes).await
+            }
         }
     }
 
     async fn get_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
         self.next_call().await?;
         let faults = self.plan.read_faults(key);
-        let bytes = if faults.is_empty() {
+        let bytes = if faults.is_empty() && !self.plan.has(&Fault::ReadStale) {
             self.inner.get_range(key, range).await?
         } else {
-            let whole = self.inner.get_range(key, 0..u64::MAX).await?;
-            slice(&damage(whole, &faults), range)
+            slice(&self.seen(key, &faults).await?, range)
         };
         self.plan.count_read(bytes.len());
         Ok(bytes)
@@ -106,59 +187,34 @@ impl<B: StorageBackend> StorageBackend for FaultyBackend<B> {
 
     async fn head(&self, key: &ObjectKey) -> Result<ObjectMeta, BackendError> {
         self.next_call().await?;
+        let faults = self.plan.read_faults(key);
         let mut meta = self.inner.head(key).await?;
-        for fault in self.plan.read_faults(key) {
-            match fault {
-                Fault::Truncate { len_bytes, .. } => meta.len_bytes = meta.len_bytes.min(len_bytes),
-                Fault::Extend { by_bytes, .. } => {
-                    meta.len_bytes = meta.len_bytes.saturating_add(by_bytes);
-                }
-                _ => {}
-            }
+        if !faults.is_empty() {
+            meta.len_bytes = self.seen(key, &faults).await?.len() as u64;
         }
+        meta.modified = meta.modified.map(|told| told + self.plan.skew());
         Ok(meta)
     }
 
     async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<ListPage, BackendError> {
         self.next_call().await?;
-        self.inner.list(prefix, cursor).await
+        let mut page = self.inner.list(prefix, cursor).await?;
+        if self.plan.has(&Fault::ListStale) {
+            self.past
+                .show(self.plan.shows_past(), &mut page, prefix, cursor);
+        }
+        page.keys.retain(|key| !self.plan.hides(key));
+        Ok(page)
     }
 
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
         self.next_call().await?;
         for key in keys {
+            self.remember(key).await?;
             self.delete_one(key).await?;
         }
         Ok(())
     }
-}
-
-/// The object as a reader gets to see it.
-fn damage(bytes: Bytes, faults: &[Fault]) -> Bytes {
-    let mut seen = BytesMut::from(bytes);
-    for fault in faults {
-        match fault {
-            Fault::FlipBit {
-                offset_bytes, bit, ..
-            } => {
-                let byte = usize::try_from(*offset_bytes)
-                    .ok()
-                    .and_then(|offset| seen.get_mut(offset));
-                if let Some(byte) = byte {
-                    *byte ^= 1 << (bit % 8);
-                }
-            }
-            Fault::Truncate { len_bytes, .. } => {
-                seen.truncate(usize::try_from(*len_bytes).unwrap_or(usize::MAX));
-            }
-            Fault::Extend { by_bytes, .. } => {
-                let by_bytes = usize::try_from(*by_bytes).unwrap_or(0);
-                seen.resize(seen.len().saturating_add(by_bytes), 0);
-            }
-            _ => {}
-        }
-    }
-    seen.freeze()
 }
 
 #[cfg(test)]
@@ -346,5 +402,81 @@ mod tests {
             assert_eq!(len_bytes, seen.len() as u64);
             assert_eq!(stored(&backend)[0].1, 10, "only the view is damaged");
         }
+    }
+
+    async fn read(backend: &dyn StorageBackend, name: &str) -> Result<Bytes, BackendErrorKind> {
+        let read = backend.get_range(&key(name), 0..99).await;
+        read.map_err(|error| error.kind)
+    }
+
+    async fn listed(backend: &dyn StorageBackend) -> Vec<String> {
+        let page = backend.list("", None).await.unwrap();
+        page.keys.iter().map(ToString::to_string).collect()
+    }
+
+    #[tokio::test]
+    async fn the_past_is_shown_until_the_plan_is_set_again() {
+        let (backend, plan) = faulty([]);
+        put(&backend, "a").await.unwrap();
+        put(&backend, "b").await.unwrap();
+        plan.set([Fault::ReadStale, Fault::ListStale]);
+        put(&backend, "c").await.unwrap();
+        backend.delete(&[key("a")]).await.unwrap();
+        assert_eq!(listed(&backend).await, ["a", "b"]);
+        assert_eq!(read(&backend, "a").await.unwrap(), "0123456789");
+        assert_eq!(read(&backend, "c").await, Err(BackendErrorKind::NotFound));
+        plan.set([Fault::ReadStale, Fault::ListStale]);
+        assert_eq!(listed(&backend).await, ["b", "c"]);
+        assert!(read(&backend, "a").await.is_err());
+        assert!(read(&backend, "c").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn reads_fail_or_see_another_object_and_listings_leave_out() {
+        let (backend, plan) = faulty([]);
+        put(&backend, "a/0").await.unwrap();
+        let other = Bytes::from_static(b"other");
+        backend.put_new(&key("b"), other).await.unwrap();
+        let prefix = || "a/".to_owned();
+        plan.set([Fault::ReadNext { prefix: prefix() }]);
+        assert_eq!(read(&backend, "a/0").await.unwrap(), "other");
+        assert_eq!(backend.head(&key("a/0")).await.unwrap().len_bytes, 5);
+        let kind = BackendErrorKind::Unavailable;
+        plan.set([
+            Fault::FailReads {
+                prefix: prefix(),
+                kind,
+            },
+            Fault::Hide { prefix: prefix() },
+        ]);
+        assert_eq!(read(&backend, "a/0").await, Err(kind));
+        assert_eq!(read(&backend, "b").await.unwrap(), "other");
+        assert_eq!(listed(&backend).await, ["b"]);
+    }
+
+    #[tokio::test]
+    async fn puts_break_go_astray_or_come_twice_and_deletions_are_not_done() {
+        let (backend, plan) = faulty([
+            Fault::BreakWrites {
+                effects: 0..1,
+                len_bytes: 3,
+                kind: BackendErrorKind::Timeout,
+            },
+            Fault::RepeatWrites { effects: 1..2 },
+            Fault::MisdirectWrites { effects: 2..3 },
+            Fault::KeepDeleted { effects: 3..4 },
+        ]);
+        assert_eq!(put(&backend, "a").await, Err(BackendErrorKind::Timeout));
+        assert_eq!(put(&backend, "b").await, Ok(Put::AlreadyExists));
+        backend.inner().replace(&key("b"), "old");
+        assert_eq!(put(&backend, "c").await, Ok(Put::Created));
+        backend.delete(&[key("a")]).await.unwrap();
+        let there = [("a".to_owned(), 3), ("b".to_owned(), 10)];
+        assert_eq!(stored(&backend), there);
+        let honest = backend.head(&key("a")).await.unwrap().modified.unwrap();
+        let by = std::time::Duration::from_secs(60);
+        plan.set([Fault::SkewClock { by }]);
+        let skewed = backend.head(&key("a")).await.unwrap().modified.unwrap();
+        assert_eq!(skewed, honest + by);
     }
 }
