@@ -18,7 +18,7 @@ use crate::planted::{self, Bug};
 use crate::store::Store;
 use crate::store::find::Wanted;
 use crate::store::sites::{Site, claimant};
-use crate::store::upload::put_confirmed;
+use crate::store::upload::put_in_its_name;
 
 /// Backends of which so many must have a copy that it is found among the rest of them.
 struct Electorate {
@@ -84,10 +84,10 @@ impl Store {
         let bytes = bytes::Bytes::copy_from_slice(manifest.envelope());
         let copies = sited.iter().map(|(site, prefix)| {
             let key = names::manifest(body.store_tag, *prefix, body.version, manifest.hash());
-            let (bytes, len) = (bytes.clone(), bytes.len());
+            let bytes = bytes.clone();
             async move {
                 let backend = &*site.attached.backend;
-                (site.uid, put_confirmed(backend, &key, bytes, len).await)
+                (site.uid, put_in_its_name(backend, &key, bytes).await)
             }
         });
         let (mut stands, mut failures) = (BTreeSet::new(), Vec::new());

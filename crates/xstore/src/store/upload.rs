@@ -28,3 +28,20 @@ pub(crate) async fn put_confirmed(
         }),
     }
 }
+
+/// As [`put_confirmed`], under a name that holds the hash of the bytes: anything else there is damage,
+/// which a torn write leaves, and would keep the name from these bytes for ever.
+pub(crate) async fn put_in_its_name(
+    backend: &dyn StorageBackend,
+    key: &ObjectKey,
+    object: Bytes,
+) -> Result<(), Error> {
+    let len = object.len();
+    match put_confirmed(backend, key, object.clone(), len).await {
+        Err(Error::ShareUpload { .. }) => {
+            backend.delete(std::slice::from_ref(key)).await?;
+            put_confirmed(backend, key, object, len).await
+        }
+        put => put,
+    }
+}
