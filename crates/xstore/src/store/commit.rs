@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 
-use crate::backend::BackendError;
+use crate::backend::{BackendError, BackendErrorKind};
 use crate::error::Error;
 use crate::ids::{BackendUid, DeviceId, Prefix};
 use crate::journal::{Former, Place};
@@ -75,11 +75,13 @@ impl Store {
         let mut places: Vec<&Place> = own.places.iter().collect();
         let former = former.into_iter().flat_map(|former| &former.places);
         places.extend(former.filter(|place| !electorates[0].backends.contains(&place.backend)));
-        let sited = places.into_iter().filter_map(|place| {
-            let site = claimant(sites, place.backend, &place.label)?;
-            Some((site, place.manifest_prefix))
-        });
-        let sited: Vec<(&Site, Prefix)> = sited.collect();
+        let (mut sited, mut failures): (Vec<(&Site, Prefix)>, _) = (Vec::new(), Vec::new());
+        for place in places {
+            match claimant(sites, place.backend, &place.label) {
+                Some(site) => sited.push((site, place.manifest_prefix)),
+                None => failures.push(unknown(&place.label)),
+            }
+        }
 
         let bytes = bytes::Bytes::copy_from_slice(manifest.envelope());
         let copies = sited.iter().map(|(site, prefix)| {
@@ -90,7 +92,7 @@ impl Store {
                 (site.uid, put_in_its_name(backend, &key, bytes).await)
             }
         });
-        let (mut stands, mut failures) = (BTreeSet::new(), Vec::new());
+        let mut stands = BTreeSet::new();
         for (uid, copy) in join_all(copies).await {
             match copy {
                 Ok(()) => _ = stands.insert(uid),
@@ -127,6 +129,12 @@ impl Store {
             Err(rivalry(body.version, body.device, rival))
         })
     }
+}
+
+/// A backend that does not answer with the identity under which it is looked for.
+fn unknown(label: &str) -> BackendError {
+    let cause = "nothing answers there with the identity that the manifest names";
+    BackendError::with_source(BackendErrorKind::Unavailable, label, cause)
 }
 
 /// Refuses unless `there` has the quorum of every electorate.

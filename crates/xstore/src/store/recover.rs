@@ -5,6 +5,8 @@
 //! took its version meanwhile and all backends say that they never had this one. A backend that does
 //! not answer postpones recovery; it never decides it.
 
+use std::collections::BTreeSet;
+
 use crate::backend::{BackendError, BackendErrorKind};
 use crate::error::Error;
 use crate::journal::{Entry, Intent, Phase};
@@ -119,12 +121,7 @@ impl Store {
         let places = entry.intent.places.len();
         let waiting = self.finish(&manifest, Some(entry)).await?;
         if !waiting.is_empty() {
-            let available = places.saturating_sub(waiting.len());
-            return Err(Error::InsufficientBackends {
-                needed: places,
-                available,
-                failures: sites.failures,
-            });
+            return Err(waits_for(&waiting, places, sites.failures));
         }
         Ok(Recovered::Finished {
             manifest: Box::new(manifest),
@@ -147,7 +144,7 @@ impl Store {
             Vec::new()
         };
         if !waiting.is_empty() {
-            return Err(waits_for(&waiting, places.len()));
+            return Err(waits_for(&waiting, places.len(), Vec::new()));
         }
         entry.close()?;
         Ok(Recovered::Undone)
@@ -193,7 +190,8 @@ impl Store {
         }
         if answered < body.stored().count() {
             let missing = sites.failures.iter().map(|failure| failure.backend.clone());
-            return Err(waits_for(&missing.collect::<Vec<_>>(), body.shares.len()));
+            let missing: Vec<String> = missing.collect();
+            return Err(waits_for(&missing, body.shares.len(), Vec::new()));
         }
         Ok(Standing::Overtaken)
     }
@@ -209,11 +207,16 @@ enum Standing {
     Overtaken,
 }
 
-fn waits_for(labels: &[String], needed: usize) -> Error {
+/// Backends that are waited for: what they said, and of the others that they were not there.
+fn waits_for(labels: &[String], needed: usize, mut said: Vec<BackendError>) -> Error {
+    said.retain(|failure| labels.contains(&failure.backend));
+    let mut silent: BTreeSet<&String> = labels.iter().collect();
+    silent.retain(|label| !said.iter().any(|failure| failure.backend == **label));
     let failure = |label: &String| BackendError::new(BackendErrorKind::Unavailable, label);
+    let silent: Vec<BackendError> = silent.into_iter().map(failure).collect();
     Error::InsufficientBackends {
         needed,
         available: needed.saturating_sub(labels.len()),
-        failures: labels.iter().map(failure).collect(),
+        failures: said.into_iter().chain(silent).collect(),
     }
 }
