@@ -26,7 +26,7 @@ use crate::store::find::Wanted;
 use crate::store::get::Guard;
 use crate::store::listing::delete_all;
 use crate::store::read::{Reader, Rebuilt, ShareReader};
-use crate::store::sites::{Sites, claimant};
+use crate::store::sites::{Sites, claimant, identity};
 use crate::store::upload::put_confirmed;
 use crate::store::{Effects, Store};
 
@@ -349,7 +349,7 @@ impl Repairing<'_> {
         for (_, at) in lost {
             if let Some(stranger) = sites.stranger(&at.label) {
                 let key = names::backend_uid(body.store_tag);
-                let uid = Bytes::copy_from_slice(&at.backend.0);
+                let uid = identity(at.backend);
                 let len = uid.len();
                 put_confirmed(&*stranger.backend, &key, uid, len).await?;
             }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 
 use crate::backend::{BackendError, BackendErrorKind, Put};
@@ -197,8 +198,7 @@ impl Store {
         let uid = BackendUid(draw(&*self.entropy)?);
         let key = names::backend_uid(tag);
         // Whoever was first counts; and what was acknowledged counts once it can be read.
-        let (Put::Created | Put::AlreadyExists) =
-            site.backend.put_new(&key, uid.0.to_vec().into()).await?;
+        let (Put::Created | Put::AlreadyExists) = site.backend.put_new(&key, identity(uid)).await?;
         let stored = read_uid(site, tag).await?;
         Ok(stored.ok_or_else(|| {
             let cause = "it acknowledged its identity and does not have it";
@@ -207,21 +207,26 @@ impl Store {
     }
 }
 
+/// The identity object: the identity twice. No tag vouches for it, and one whose bits a medium has
+/// changed would be another backend, at which nobody finds what was stored under it.
+pub(crate) fn identity(uid: BackendUid) -> Bytes {
+    [uid.0, uid.0].concat().into()
+}
+
 /// The identity at a backend; `None` when it has none yet.
 async fn read_uid(site: &Attached, tag: StoreTag) -> Result<Option<BackendUid>, BackendError> {
-    let read = site
-        .backend
-        .get_range(&names::backend_uid(tag), 0..17)
-        .await;
+    let key = names::backend_uid(tag);
+    let read = site.backend.get_range(&key, 0..33).await;
+    let damaged = || {
+        let cause = "its identity object is damaged";
+        BackendError::with_source(BackendErrorKind::Unavailable, site.backend.id(), cause)
+    };
     match read {
-        Ok(bytes) => match <[u8; 16]>::try_from(bytes.as_ref()) {
-            Ok(uid) => Ok(Some(BackendUid(uid))),
-            Err(_) => Err(BackendError::with_source(
-                BackendErrorKind::Unavailable,
-                site.backend.id(),
-                "its identity object is damaged",
-            )),
-        },
+        Ok(bytes) => {
+            let uid = bytes.first_chunk().copied().map(BackendUid);
+            let uid = uid.filter(|uid| bytes == identity(*uid));
+            uid.map(Some).ok_or_else(damaged)
+        }
         Err(error) if error.kind == BackendErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
