@@ -6,9 +6,9 @@
 //! locked, so a second process never recovers what is still alive. No randomness, seed, salt or
 //! hash state is ever written here.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,8 +16,13 @@ use crate::cbor;
 use crate::cbor_map;
 use crate::error::Error;
 use crate::ids::{BackendUid, ObjectId, Prefix, PutId, StoreTag, hex};
-use crate::keys::file::{self, sync_folder};
+use crate::keys::file::sync_folder;
 use crate::manifest::{self, Location, Manifest};
+
+mod lock;
+
+pub use lock::ObjectLock;
+use lock::{has_name, new_locked, sweep};
 
 cbor_map! {
     /// What an operation is about to do.
@@ -139,6 +144,8 @@ static BEGUN: AtomicU64 = AtomicU64::new(0);
 const INTENT: &str = "intent";
 const MANIFEST: &str = "manifest";
 const COMMITTED: &str = "committed";
+const LOCK: &str = "lock";
+const STAGED: &str = "staged-";
 /// An intent is a few hundred bytes for each backend; anything longer is not one of ours.
 const MAX_INTENT_LEN: u64 = 1 << 20;
 
@@ -164,10 +171,9 @@ impl Journal {
         let path = self.folder.join(name).with_extension(INTENT);
         let write = || {
             fs::create_dir_all(&self.folder)?;
-            let staged = path.with_extension(format!("staged-{}", std::process::id()));
-            let mut file = new_private_file(&staged)?;
+            let staged = path.with_extension(format!("{STAGED}{}", std::process::id()));
             // Locked before it has its name: there is no moment at which a recovery may take it.
-            file.try_lock().map_err(lock_error)?;
+            let mut file = new_locked(&staged)?;
             file.write_all(&cbor::to_vec(&intent))?;
             file.sync_all()?;
             fs::rename(&staged, &path)?;
@@ -189,8 +195,11 @@ impl Journal {
     /// [`Error::Locked`] while another operation of this client works on the object, or one that
     /// stopped before its manifest was committed has not been recovered; [`Error::Output`] when
     /// there is no place for the lock.
-    pub fn lock(&self, object: ObjectId) -> Result<File, Error> {
-        let lock = file::try_lock(&self.folder.join(format!("{object}.lock")))?;
+    pub fn lock(&self, object: ObjectId) -> Result<ObjectLock, Error> {
+        let path = self.folder.join(object.to_string()).with_extension(LOCK);
+        let lock = fs::create_dir_all(&self.folder)
+            .and_then(|()| ObjectLock::try_take(path.clone()))
+            .map_err(|error| Error::output(&path, error))?;
         let lock =
             lock.ok_or_else(|| Error::Locked("another operation works on this object".into()))?;
         // An undone dealing and removals that wait for a backend stand in nobody's way.
@@ -212,7 +221,7 @@ impl Journal {
     /// not an intent.
     pub(crate) fn intents(&self) -> Result<Vec<Intent>, Error> {
         let mut intents = Vec::new();
-        for path in self.paths()? {
+        for path in self.intent_paths()? {
             match File::open(&path) {
                 // It just ended.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -223,21 +232,46 @@ impl Journal {
         Ok(intents)
     }
 
+    /// Removes what operations left that were stopped before their intent or after its end.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the journal cannot be read.
+    pub(crate) fn sweep(&self) -> Result<(), Error> {
+        for path in self.paths_of(|extension| extension != INTENT)? {
+            let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+            match extension {
+                // Written while there is an intent: where there is none now, none comes back.
+                MANIFEST | COMMITTED
+                    if path.with_extension(INTENT).try_exists().is_ok_and(|is| !is) =>
+                {
+                    let _ = fs::remove_file(&path);
+                }
+                extension if extension == LOCK || extension.starts_with(STAGED) => sweep(&path),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Intents of operations that no longer run, by name; those that cannot be read are errors of
     /// their own. Those of running operations are left out.
     ///
     /// # Errors
     /// [`Error::Input`] when the journal itself cannot be read.
     pub fn abandoned(&self) -> Result<Vec<Result<Entry, Error>>, Error> {
-        let paths = self.paths()?;
+        let paths = self.intent_paths()?;
         Ok(paths
             .iter()
             .filter_map(|path| Entry::take(path).transpose())
             .collect())
     }
 
-    /// Files of intents, in order.
-    fn paths(&self) -> Result<Vec<PathBuf>, Error> {
+    fn intent_paths(&self) -> Result<Vec<PathBuf>, Error> {
+        self.paths_of(|extension| extension == INTENT)
+    }
+
+    /// Files whose extension is `wanted`, in order.
+    fn paths_of(&self, wanted: impl Fn(&OsStr) -> bool) -> Result<Vec<PathBuf>, Error> {
         let listing = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             listing => listing.map_err(|e| Error::input(&self.folder, e))?,
@@ -245,8 +279,8 @@ impl Journal {
         let mut paths: Vec<PathBuf> = listing
             .filter_map(|entry| entry.ok().map(|entry| entry.path()))
             .collect();
+        paths.retain(|path| path.extension().is_some_and(&wanted));
         paths.sort();
-        paths.retain(|path| path.extension().is_some_and(|e| e == INTENT));
         Ok(paths)
     }
 }
@@ -264,14 +298,7 @@ impl Entry {
             Err(TryLockError::Error(error)) => return Err(input(error)),
             Ok(()) => {}
         }
-        let same = |there: fs::Metadata, ours: fs::Metadata| {
-            (there.dev(), there.ino()) == (ours.dev(), ours.ino())
-        };
-        let there = fs::symlink_metadata(path).ok();
-        if !there
-            .zip(file.metadata().ok())
-            .is_some_and(|(there, ours)| same(there, ours))
-        {
+        if !has_name(&file, path) {
             return Ok(None); // It ended, or another took its name, before we had the lock.
         }
         let intent = read_intent(&file, path)?;
@@ -299,8 +326,8 @@ impl Entry {
         let write = || {
             let staged = self
                 .path
-                .with_extension(format!("staged-{}", std::process::id()));
-            let mut file = new_private_file(&staged)?;
+                .with_extension(format!("{STAGED}{}", std::process::id()));
+            let mut file = new_locked(&staged)?;
             file.write_all(envelope)?;
             file.sync_all()?;
             fs::rename(&staged, &path)?;
@@ -372,23 +399,6 @@ fn read_envelope(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     Ok(Some(bytes))
 }
 
-fn new_private_file(path: &Path) -> std::io::Result<File> {
-    let _ = fs::remove_file(path);
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-}
-
-fn lock_error(error: TryLockError) -> std::io::Error {
-    match error {
-        TryLockError::Error(error) => error,
-        TryLockError::WouldBlock => ErrorKind::WouldBlock.into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -453,7 +463,36 @@ mod tests {
         assert_eq!(found[0].phase, Phase::Committed(b"envelope".to_vec()));
         found.remove(0).close().unwrap();
         assert!(abandoned(&journal).is_empty());
-        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().collect();
-        assert_eq!(left.len(), 1, "the lock of the object: {left:?}");
+        assert!(files(folder.path()).is_empty());
+    }
+
+    fn files(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap().flatten();
+        let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_sweep_takes_what_nobody_holds_and_leaves_every_intent() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        let mut running = journal.begin(intent()).unwrap();
+        running.reach_manifest(b"envelope").unwrap();
+        let mut stopped = journal.begin(intent()).unwrap();
+        stopped.reach_manifest(b"envelope").unwrap();
+        stopped.reach_commit().unwrap();
+        drop(stopped);
+        let lock = journal.lock(ObjectId([9; 32])).unwrap();
+        let staged = new_locked(&folder.path().join("d.staged-1")).unwrap();
+        let kept = files(folder.path());
+        assert_eq!(kept.len(), 6, "{kept:?}");
+        for left in ["a.manifest", "b.committed", "c.lock", "c.staged-7"] {
+            fs::write(folder.path().join(left), "left by a kill").unwrap();
+        }
+        journal.sweep().unwrap();
+        assert_eq!(files(folder.path()), kept);
+        drop((running, lock, staged));
     }
 }

@@ -151,19 +151,6 @@ pub(crate) fn lock(path: &Path) -> Result<File, Error> {
     locked.map_err(|error| Error::output(path, error))
 }
 
-/// The lock file at `path`, if nobody else holds it.
-///
-/// # Errors
-/// [`Error::Output`] when it cannot be made or locked.
-pub(crate) fn try_lock(path: &Path) -> Result<Option<File>, Error> {
-    let locked = lock_file(path).and_then(|file| match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(fs::TryLockError::WouldBlock) => Ok(None),
-        Err(fs::TryLockError::Error(error)) => Err(error),
-    });
-    locked.map_err(|error| Error::output(path, error))
-}
-
 fn lock_file(path: &Path) -> std::io::Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::Error;
+use crate::journal::ObjectLock;
 use crate::manifest::{Manifest, STATE_LIVE};
 use crate::progress::Observer;
 use crate::store::get::Guard;
@@ -105,7 +106,7 @@ impl Store {
     pub(crate) async fn lock_newest(
         &self,
         manifest: &Manifest,
-    ) -> Result<Option<std::fs::File>, Error> {
+    ) -> Result<Option<ObjectLock>, Error> {
         let body = manifest.body();
         if body.maker != self.keys()?.maker() {
             let cause = "this object belongs to another owner";

@@ -21,7 +21,7 @@ use crate::entropy::draw;
 use crate::error::Error;
 use crate::geometry::{Geometry, Layout};
 use crate::ids::{ObjectId, PutId, StoreTag};
-use crate::journal::{Entry, Former, Intent, Place};
+use crate::journal::{Entry, Former, Intent, ObjectLock, Place};
 use crate::manifest::{Manifest, Superseded};
 use crate::progress::{Observer, Stage};
 use crate::segment::Index;
@@ -321,7 +321,7 @@ impl Store {
     }
 
     /// The right to work on an object, where the store has a journal to keep it in.
-    pub(crate) fn lock(&self, object: ObjectId) -> Result<Option<std::fs::File>, Error> {
+    pub(crate) fn lock(&self, object: ObjectId) -> Result<Option<ObjectLock>, Error> {
         self.journal
             .as_ref()
             .map(|journal| journal.lock(object))

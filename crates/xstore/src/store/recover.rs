@@ -57,6 +57,7 @@ impl Store {
         let Some(journal) = &self.journal else {
             return Ok(report);
         };
+        journal.sweep()?;
         for entry in journal.abandoned()? {
             if entry.as_ref().is_ok_and(|entry| self.is_kept(entry)) {
                 continue;
