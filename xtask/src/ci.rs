@@ -17,6 +17,11 @@ use crate::{bench, codes, fuzz, kill, layers, planted, process, simulate};
 pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
     let full = args.switch("--full");
     args.finish()?;
+    let kills = if full {
+        kill::FULL_COUNT
+    } else {
+        kill::CI_COUNT
+    };
     step("format", || format(workspace))?;
     step("lints", || cargo(workspace, &CLIPPY))?;
     let counts = step("tests", || test_run::run(workspace))?;
@@ -26,10 +31,10 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
     step("error table", || codes::check(workspace))?;
     step("dependencies", || dependencies(workspace))?;
     step("simulate", || simulate::run_in_ci(workspace))?;
+    step("kill", || kill::run_in_ci(workspace, kills))?;
     step("fuzz", || fuzz::run_all(workspace, fuzz::DEFAULT_SECONDS))?;
     if full {
         step("planted", || planted::run_in_ci(workspace))?;
-        step("kill", || kill::run(workspace, Args::new([])))?;
         step("bench", || bench::run_all(workspace))?;
     }
     println!("{counts}");

@@ -31,7 +31,7 @@ use crate::workspace::Workspace;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  ci [--full]                           every check; --full adds planted, kill and bench
+  ci [--full]                           every check; --full adds planted, more kills and bench
   layers                                crates depend downwards only
   codes [--check]                       write docs/errors.md; --check only compares
   fuzz [--seconds N] [TARGET]           fuzz every target, 20 s each unless told
@@ -41,8 +41,9 @@ usage: cargo xtask COMMAND
                                         the simulation every planted bug of the store
   mutants MODULE                        small defects in one module, of which tests must notice
                                         90 %; writes the row of docs/assurance.md
-  kill [--count N] [--size BYTES] [--seed N]
-                                        stop `xgene` at random moments: 200 times, 8MiB
+  kill [--count N] [--size BYTES] [--seed N] [--operation X]
+                                        stop `xgene` at random moments: 200 times, 8MiB;
+                                        X: split, get, put, delete, repair, gc or migrate
   bench [floors|ours|peers]             the benches of benches/: floors and ours
   bench memory [--size BYTES]           peak memory of split and get of a stream: 10GB
 

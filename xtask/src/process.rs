@@ -30,6 +30,15 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     require_success(command, status)
 }
 
+/// Runs `command` and keeps what it says to itself, unless it fails.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start: {}", line(command)))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    require_success(command, output.status).with_context(|| said.trim_end().to_owned())
+}
+
 /// Runs `command` and returns its standard output; standard error goes where ours goes.
 pub(crate) fn stdout(command: &mut Command) -> Result<String> {
     let output = command
@@ -105,6 +114,14 @@ mod tests {
         let status = lines(command, |line| seen.push(line.to_owned())).unwrap();
         assert_eq!(seen, ["one", "two"]);
         assert_eq!(status.code(), Some(3));
+    }
+
+    #[test]
+    fn a_failure_says_what_the_command_said() {
+        let error = run_quietly(Command::new("sh").args(["-c", "echo why >&2; exit 3"]));
+        let error = format!("{:#}", error.unwrap_err());
+        assert!(error.contains("why") && error.contains("exit 3"), "{error}");
+        assert!(run_quietly(&mut Command::new("true")).is_ok());
     }
 
     #[test]

@@ -23,6 +23,12 @@ impl Random {
         const SCALE: f64 = 1.0 / (1_u64 << 53) as f64;
         (self.next_u64() >> 11) as f64 * SCALE
     }
+
+    /// One of the numbers from 0 to `count`, which is not among them; 0 when there are none.
+    pub(crate) fn below(&mut self, count: usize) -> usize {
+        let drawn = usize::try_from(self.next_u64() >> 33).unwrap_or_default();
+        drawn.checked_rem(count).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

@@ -46,16 +46,27 @@ impl Workspace {
 
     /// Builds `xgene` as it is released and returns its path.
     pub(crate) fn release_binary(&self) -> Result<PathBuf> {
+        self.binary("release")
+    }
+
+    /// Builds `xgene` with all checks of a debug build and returns its path.
+    pub(crate) fn debug_binary(&self) -> Result<PathBuf> {
+        self.binary("dev")
+    }
+
+    fn binary(&self, profile: &str) -> Result<PathBuf> {
         let args = [
             "build",
-            "--release",
             "--package",
             "xgene-cli",
             "--bin",
             "xgene",
+            "--profile",
+            profile,
         ];
         process::run(&mut process::cargo(self, args))?;
-        let name = format!("release/xgene{}", std::env::consts::EXE_SUFFIX);
+        let folder = if profile == "dev" { "debug" } else { profile };
+        let name = format!("{folder}/xgene{}", std::env::consts::EXE_SUFFIX);
         Ok(self.scratch(&name))
     }
 }

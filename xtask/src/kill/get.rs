@@ -1,7 +1,6 @@
 //! Kills of `xgene get`: the output is there whole, or it is not there.
 
 use std::fs;
-use std::process::Stdio;
 
 use anyhow::Result;
 
@@ -10,9 +9,10 @@ use crate::process;
 use crate::random::Random;
 use crate::trial::{Trial, count_files};
 
+use super::Setup;
 use super::report::{Damage, Report};
 use super::schedule::Schedule;
-use super::{Setup, kill, timed};
+use super::watch::{kill, timed};
 
 const MANIFEST: &str = "object.xgm";
 const OUTPUT_FOLDER: &str = "out";
@@ -29,18 +29,13 @@ impl Gets {
     /// Stores the object and reads it once without a kill.
     pub(super) fn calibrate(setup: &Setup) -> Result<Self> {
         let trial = Trial::create(&setup.binary, &setup.folder.join("get"))?;
-        let log = trial.path("log");
-        timed(
-            trial.split(&setup.payload.file, &trial.path(MANIFEST)),
-            &log,
-        )?;
+        timed(trial.split(&setup.payload.file, &trial.path(MANIFEST)))?;
         fs::create_dir(trial.path(OUTPUT_FOLDER))?;
-        let command = trial.get(&trial.path(MANIFEST), &trial.path(OUTPUT));
-        let duration = timed(command, &log)?;
+        let undisturbed = timed(trial.get(&trial.path(MANIFEST), &trial.path(OUTPUT)))?;
         fs::remove_file(trial.path(OUTPUT))?;
         Ok(Self {
             trial,
-            schedule: Schedule::new(duration),
+            schedule: Schedule::new(undisturbed),
         })
     }
 
@@ -53,8 +48,7 @@ impl Gets {
     ) -> Result<()> {
         let output = self.trial.path(OUTPUT);
         let command = self.trial.get(&self.trial.path(MANIFEST), &output);
-        let log = self.trial.path("log");
-        let progress = kill(command, &log, self.schedule.draw(random))?;
+        let progress = kill(command, &self.schedule.draw(random))?;
         self.schedule.observe(progress.acknowledged);
         report.killed("get", &progress);
 
@@ -85,7 +79,7 @@ impl Gets {
     fn get_again(&self, setup: &Setup, report: &mut Report) -> Result<()> {
         let output = self.trial.path(OUTPUT);
         let mut command = self.trial.get(&self.trial.path(MANIFEST), &output);
-        if let Err(error) = process::run(command.stdout(Stdio::null())) {
+        if let Err(error) = process::run_quietly(&mut command) {
             println!("{error:#}");
             report.damaged(Damage::Stuck, 1);
             return Ok(());

@@ -5,7 +5,6 @@
 //! remainder belongs to none.
 
 use std::fs;
-use std::process::Stdio;
 
 use anyhow::{Result, bail};
 
@@ -14,10 +13,11 @@ use crate::process;
 use crate::random::Random;
 use crate::trial::Trial;
 
+use super::Setup;
 use super::progress::Progress;
 use super::report::{Damage, Report};
 use super::schedule::Schedule;
-use super::{Setup, kill, timed};
+use super::watch::{kill, timed};
 
 const FIRST: &str = "first.xgm";
 const AGAIN: &str = "again.xgm";
@@ -41,13 +41,12 @@ impl Splits {
     /// Splits twice without a kill: the second object shows what one object adds.
     pub(super) fn calibrate(setup: &Setup) -> Result<Self> {
         let trial = setup.split_trial()?;
-        let log = trial.path("log");
-        let duration = timed(trial.split(&setup.payload.file, &trial.path(FIRST)), &log)?;
+        let undisturbed = timed(trial.split(&setup.payload.file, &trial.path(FIRST)))?;
         let one = trial.share_files()?;
-        timed(trial.split(&setup.payload.file, &trial.path(AGAIN)), &log)?;
+        timed(trial.split(&setup.payload.file, &trial.path(AGAIN)))?;
         let two = trial.share_files()?;
         Ok(Self {
-            schedule: Schedule::new(duration),
+            schedule: Schedule::new(undisturbed),
             files: Files::from_counts(one, two)?,
         })
     }
@@ -60,7 +59,7 @@ impl Splits {
     ) -> Result<()> {
         let trial = setup.split_trial()?;
         let command = trial.split(&setup.payload.file, &trial.path(FIRST));
-        let progress = kill(command, &trial.path("log"), self.schedule.draw(random))?;
+        let progress = kill(command, &self.schedule.draw(random))?;
         self.schedule.observe(progress.acknowledged);
         report.killed("split", &progress);
 
@@ -99,7 +98,7 @@ fn judge_first(
 /// The run after the kill, which also clears up behind it; false when it failed.
 fn split_again(setup: &Setup, trial: &Trial, report: &mut Report) -> Result<bool> {
     let mut command = trial.split(&setup.payload.file, &trial.path(AGAIN));
-    if let Err(error) = process::run(command.stdout(Stdio::null())) {
+    if let Err(error) = process::run_quietly(&mut command) {
         println!("{error:#}");
         report.damaged(Damage::Stuck, 1);
         return Ok(false);
@@ -118,7 +117,7 @@ fn read_back(
 ) -> Result<()> {
     let output = trial.path("restored");
     let mut command = trial.get(&trial.path(manifest), &output);
-    if let Err(error) = process::run(command.stdout(Stdio::null())) {
+    if let Err(error) = process::run_quietly(&mut command) {
         println!("{error:#}");
         report.damaged(otherwise, 1);
         return Ok(());
