@@ -1,7 +1,6 @@
 //! Bad input: one documented code each, one sentence, what to do next, nothing half-written.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
 
 use crate::world::{Run, World, payload};
 
@@ -203,61 +202,6 @@ fn a_damaged_genomic_file_is_refused_unless_asked_for() {
     world
         .run(&["inspect", "cut.vcf.gz"])
         .expect_code("FORMAT_INVALID", 8);
-}
-
-/// A file system with a megabyte of room; not every machine lets us mount one.
-struct SmallDisk<'a>(&'a Path);
-
-impl<'a> SmallDisk<'a> {
-    fn mount(at: &'a Path, options: &str) -> Option<Self> {
-        let mount = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(at)
-            .output();
-        mount
-            .ok()
-            .filter(|output| output.status.success())
-            .map(|_| Self(at))
-    }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(self.0).status();
-    }
-}
-
-#[test]
-fn a_full_disk_and_a_read_only_folder_have_their_own_codes() {
-    let world = World::new(2, 3);
-    world.write("file", payload(4 << 20));
-    let at = world.path("JP");
-    let Some(disk) = SmallDisk::mount(&at, "size=1m") else {
-        println!("SKIP full_disk: mounting a small file system is not permitted here");
-        return;
-    };
-    world.split("file").expect_code("BACKEND_QUOTA_EXCEEDED", 7);
-    assert!(world.shares().is_empty(), "{:?}", world.shares());
-    assert!(!world.path("file.xgm").exists());
-    drop(disk);
-
-    let disk = SmallDisk::mount(&at, "ro").unwrap();
-    world.split("file").expect_code("BACKEND_AUTH_FAILED", 6);
-    drop(disk);
-
-    world.split("file").expect_ok();
-    std::fs::create_dir(world.path("small")).unwrap();
-    let out = world.path("small");
-    let disk = SmallDisk::mount(&out, "size=1m").unwrap();
-    world
-        .run(&["get", "file.xgm", "-o", "small/out"])
-        .expect_code("OUTPUT_FAILED", 1);
-    assert_eq!(
-        std::fs::read_dir(&out).unwrap().count(),
-        0,
-        "nothing half-written"
-    );
-    drop(disk);
 }
 
 #[test]

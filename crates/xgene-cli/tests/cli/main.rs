@@ -11,6 +11,7 @@ mod documents;
 mod durability;
 mod gc;
 mod keys;
+mod media;
 mod real_files;
 mod refresh;
 mod repair;
