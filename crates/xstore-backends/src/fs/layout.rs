@@ -90,6 +90,18 @@ impl Entry {
         })
     }
 
+    /// The one entry below which all keys are that go on with `segment` and a `/`; `None` when none do.
+    pub(super) fn leading_to(segment: &str) -> Option<Self> {
+        let (piece, kind) = match segment.get(..PIECE_LEN_BYTES) {
+            Some(piece) if piece.len() < segment.len() => (piece, EntryKind::Continued),
+            _ => (segment, EntryKind::Segment),
+        };
+        ObjectKey::try_new(piece).map(|_| Self {
+            piece: piece.to_owned(),
+            kind,
+        })
+    }
+
     pub(super) const fn kind(&self) -> EntryKind {
         self.kind
     }
@@ -148,6 +160,19 @@ mod tests {
                 entry.key_text(&base)
             });
             assert_eq!(text, key);
+        }
+    }
+
+    #[test]
+    fn a_segment_leads_to_its_first_folder() {
+        let piece = "x".repeat(PIECE_LEN_BYTES);
+        let name = |segment: &str| Entry::leading_to(segment).map(|entry| entry.name());
+        for segment in ["a", "0f", &piece] {
+            assert_eq!(name(segment).unwrap(), *segment);
+        }
+        assert_eq!(name(&format!("{piece}y")).unwrap(), format!("{piece}+"));
+        for segment in ["", ".", "..", ".tmp", "a.obj", "a+", "A", "\u{e9}"] {
+            assert_eq!(name(segment), None, "{segment:?}");
         }
     }
 

@@ -214,6 +214,42 @@ async fn names_of_others_are_passed_over() {
     assert!(folder.path().join("a/notes").exists());
 }
 
+/// A folder holds as many names as a store has objects, and most listings are of one of them.
+#[tokio::test]
+async fn a_listing_under_a_whole_segment_looks_at_no_other() {
+    let (folder, backend) = fixture();
+    backend.put_new(&key("a/b/c"), BODY).await.unwrap();
+    symlink("elsewhere", folder.path().join("a/x.obj")).unwrap();
+    let page = backend.list("a/b/", None).await.unwrap();
+    assert_eq!(page.keys, [key("a/b/c")]);
+    assert!(backend.list("a/", None).await.is_err());
+    symlink("elsewhere", folder.path().join("a/y")).unwrap();
+    assert!(backend.list("a/y/", None).await.is_err());
+    assert_eq!(backend.list("a/z/", None).await.unwrap().keys, []);
+}
+
+#[tokio::test]
+async fn a_folder_of_more_names_than_a_page_holds_is_listed_in_order() {
+    let (folder, backend) = fixture();
+    let mut expected = Vec::new();
+    fs::create_dir(folder.path().join("a")).unwrap();
+    for number in (0..2500).rev() {
+        let name = folder.path().join(format!("a/{number:04}"));
+        // Before any object there are more empty folders than a page holds names.
+        if number < 1200 {
+            fs::create_dir(name).unwrap();
+        } else {
+            fs::write(name.with_extension("obj"), "").unwrap();
+            expected.push(key(&format!("a/{number:04}")));
+        }
+    }
+    expected.reverse();
+    let first = backend.list("a/", None).await.unwrap();
+    let rest = backend.list("a/", first.next.as_deref()).await.unwrap();
+    assert_eq!((first.keys.len(), rest.next), (1000, None));
+    assert!([first.keys, rest.keys].concat() == expected);
+}
+
 /// A tree planted deeper than any key reaches does not lead the walk astray.
 #[tokio::test]
 async fn folders_deeper_than_any_key_are_not_walked() {
