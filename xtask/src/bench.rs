@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures for the documents. Timing never fails anything; memory may.
 
 mod memory;
+mod small;
 
 use anyhow::{Result, bail};
 
@@ -20,6 +21,7 @@ const MEMORY_SIZE: Size = Size(10_000_000_000);
 
 pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
     let size = args.value("--size")?;
+    let count = args.value("--count")?;
     let which = args.positional();
     args.finish()?;
     let Some(which) = which else {
@@ -27,11 +29,14 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
             .iter()
             .try_for_each(|part| run_part(workspace, part));
     };
-    match (which.as_str(), size) {
-        ("memory", size) => memory::run(workspace, size.unwrap_or(MEMORY_SIZE)),
-        (part, None) if PARTS.contains(&part) => run_part(workspace, part),
-        (part, Some(_)) if PARTS.contains(&part) => bail!("--size is for bench memory"),
-        (other, _) => bail!("no bench {other:?}: floors, ours, peers or memory"),
+    match (which.as_str(), size, count) {
+        ("memory", size, None) => memory::run(workspace, size.unwrap_or(MEMORY_SIZE)),
+        ("small", None, count) => small::run(workspace, count),
+        (part, None, None) if PARTS.contains(&part) => run_part(workspace, part),
+        (part, ..) if PARTS.contains(&part) || part == "memory" || part == "small" => {
+            bail!("--size is for bench memory, and --count for bench small")
+        }
+        (other, ..) => bail!("no bench {other:?}: floors, ours, peers, memory or small"),
     }
 }
 
@@ -40,7 +45,8 @@ pub(crate) fn run_all(workspace: &Workspace) -> Result<()> {
     for part in PARTS {
         run_part(workspace, part)?;
     }
-    memory::run(workspace, MEMORY_SIZE)
+    memory::run(workspace, MEMORY_SIZE)?;
+    small::run(workspace, None)
 }
 
 fn run_part(workspace: &Workspace, part: &str) -> Result<()> {

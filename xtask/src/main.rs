@@ -46,6 +46,8 @@ usage: cargo xtask COMMAND
                                         X: split, get, put, delete, repair, gc or migrate
   bench [floors|ours|peers]             the benches of benches/: floors and ours
   bench memory [--size BYTES]           peak memory of split and get of a stream: 10GB
+  bench small [--count N]               cost of one object of 1 KiB in a store of many: 100000 in
+                                        memory, 10000 on a disk
 
 BYTES takes a unit: kB, MB, GB (powers of 1000) or KiB, MiB, GiB (powers of 1024).";
 
