@@ -14,7 +14,7 @@ mod store;
 
 pub(crate) use check::{Check, Objects, Repair, Repairing, SharedFiles, StoreCheck, StoreRepair};
 pub(crate) use refresh::{Refresh, Refreshing, StoreRefresh};
-pub(crate) use store::{Migrate, Storing};
+pub(crate) use store::{Migrate, Renew, Storing};
 
 /// Split genomes over legal jurisdictions; read them only with consent.
 #[derive(Debug, Parser)]
@@ -328,8 +328,8 @@ pub(crate) enum StoreVerb {
         file: PathBuf,
         #[command(flatten)]
         backends: Backends,
-        /// Days after which the object is no longer read
-        #[arg(long, value_name = "DAYS")]
+        /// Time after which the object is no longer read, as 30d or 12h; a number alone counts days
+        #[arg(long, value_name = "TIME", value_parser = size::seconds)]
         ttl: Option<u64>,
         #[command(flatten)]
         storing: Storing,
@@ -386,6 +386,8 @@ pub(crate) enum StoreVerb {
     Refresh(StoreRefresh),
     /// Move the share at one backend to another
     Migrate(Migrate),
+    /// Let an object be read for longer, also one that has expired
+    Renew(Renew),
     /// Delete an object
     Rm {
         /// Name of the object

@@ -65,8 +65,8 @@ pub use store::{
     Brake, CheckOptions, CheckReport, CheckedShare, DeleteReport, Effects, Found, Freshness,
     GcAction, GcOptions, GcReport, GcStep, GetOptions, GetReport, Guard, Happy, Health, Listed,
     Metadata, MetadataFault, MigrateOptions, MigrateReport, OldShare, OldShares, OnCommit,
-    PutOptions, Receipt, Recovered, RecoveryReport, RefreshOptions, RefreshReport, RepairOptions,
-    RepairReport, RepairedShare, SalvageReport, ShareSource, Store, StoreBuilder, Subset,
-    UnknownMakers, nothing_more,
+    PutOptions, Receipt, Recovered, RecoveryReport, RefreshOptions, RefreshReport, RenewReport,
+    RepairOptions, RepairReport, RepairedShare, SalvageReport, ShareSource, Store, StoreBuilder,
+    Subset, UnknownMakers, nothing_more,
 };
 pub use xorida_core::{AccessStructure, Padding};

@@ -4,6 +4,7 @@ use clap::Args;
 use xstore::{Effects, Happy, ShareSource};
 
 use crate::args::Backends;
+use crate::size;
 
 /// How many shares must be stored.
 #[derive(Debug, Args)]
@@ -67,10 +68,54 @@ impl Migrate {
 
     /// Whether anything is changed.
     pub(crate) const fn effects(&self) -> Effects {
-        if self.dry_run {
-            Effects::Preview
-        } else {
-            Effects::Apply
-        }
+        effects(self.dry_run)
+    }
+}
+
+/// `xgene store renew`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+No share is read or written. An object that was deleted is gone; one that only expired is not.
+
+Example:
+  xgene store renew cohort --ttl 90d --backend file:///a --backend file:///b --backend file:///c")]
+pub(crate) struct Renew {
+    /// Name of the object
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) backends: Backends,
+    /// Time from now after which it is no longer read, as 30d or 12h; a number alone counts days
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = size::seconds,
+        required_unless_present = "never"
+    )]
+    ttl: Option<u64>,
+    /// It is read until it is deleted
+    #[arg(long, conflicts_with = "ttl")]
+    never: bool,
+    /// Show until when it would be read
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Renew {
+    /// Seconds from now, unless it never expires.
+    pub(crate) const fn ttl_s(&self) -> Option<u64> {
+        self.ttl
+    }
+
+    /// Whether anything is changed.
+    pub(crate) const fn effects(&self) -> Effects {
+        effects(self.dry_run)
+    }
+}
+
+const fn effects(dry_run: bool) -> Effects {
+    if dry_run {
+        Effects::Preview
+    } else {
+        Effects::Apply
     }
 }

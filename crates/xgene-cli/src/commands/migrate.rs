@@ -4,7 +4,7 @@
 //! that carries one stays where it is.
 
 use serde_json::json;
-use xstore::{Effects, MigrateOptions};
+use xstore::{Effects, Manifest, MigrateOptions};
 
 use crate::args::{Migrate, Pad};
 use crate::codes::{DEGRADED, OK};
@@ -18,11 +18,11 @@ pub(crate) async fn run(args: &Migrate, session: &Session) -> Result<u8, Failure
     let store = session.store(keys, &args.backends, Pad::None).await?;
     let found = store.find_name(&args.name).await?;
     tell_provenance(session, &found);
-    if found.manifest.body().extension.is_some() {
-        let message = "this object carries a consent, which says where its shares are".into();
-        let recovery = "split the file again, under a consent that names the new place";
-        return Err(Failure::new("REFUSED", message, recovery));
-    }
+    refuse_consented(
+        &found.manifest,
+        "where its shares are",
+        "split the file again, under a consent that names the new place",
+    )?;
     let mut options = MigrateOptions::default();
     options.source = args.source();
     options.effects = args.effects();
@@ -59,4 +59,17 @@ pub(crate) async fn run(args: &Migrate, session: &Session) -> Result<u8, Failure
         report.pending.join(", ")
     ));
     Ok(DEGRADED)
+}
+
+/// Refuses to change what the holder of a consent said, who was not asked.
+pub(crate) fn refuse_consented(
+    manifest: &Manifest,
+    what: &str,
+    recovery: &str,
+) -> Result<(), Failure> {
+    if manifest.body().extension.is_none() {
+        return Ok(());
+    }
+    let message = format!("this object carries a consent, which says {what}");
+    Err(Failure::new("REFUSED", message, recovery))
 }

@@ -2,6 +2,7 @@
 
 mod durability;
 mod gc;
+mod renew;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -24,8 +25,6 @@ use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::session::Session;
 
-const SECONDS_PER_DAY: u64 = 86_400;
-
 pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failure> {
     match verb {
         StoreVerb::Put {
@@ -38,7 +37,7 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
         } => {
             let mut options = PutOptions::default();
             options.name = Some(name);
-            options.ttl_s = ttl.map(|days| days.saturating_mul(SECONDS_PER_DAY));
+            options.ttl_s = ttl;
             options.happy = storing.happy();
             put(&file, &backends, options, pad, session).await
         }
@@ -75,6 +74,7 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
         StoreVerb::Repair(args) => repair::store(&args, session).await,
         StoreVerb::Refresh(args) => refresh::store(&args, session).await,
         StoreVerb::Migrate(args) => migrate::run(&args, session).await,
+        StoreVerb::Renew(args) => renew::run(&args, session).await,
         StoreVerb::Rm {
             name,
             backends,

@@ -91,3 +91,33 @@ fn reading_makes_no_key_and_a_name_is_no_path() {
     ];
     world.run(&memory).expect_code("INVALID_CONFIG", 2);
 }
+
+#[test]
+fn renew_moves_the_expiry_also_of_what_has_expired() {
+    let world = World::new(2, 3);
+    world.write("file", payload(10));
+    store(&world, &["put", "a", "file", "--ttl", "0m"]).expect_ok();
+    store(&world, &["cat", "a"]).expect_code("MANIFEST_EXPIRED", 13);
+    let expiry = |world: &World| {
+        let stat = store(world, &["stat", "a", "--json"]).expect_ok();
+        stat.lines("summary")[0]["expires_unix_s"].as_u64()
+    };
+    let expired = expiry(&world).unwrap();
+    let dry = ["renew", "a", "--ttl", "30d", "--dry-run", "--json"];
+    let would = store(&world, &dry).expect_ok().lines("summary")[0].clone();
+    assert_eq!(
+        (&would["version"], &would["dry_run"]),
+        (&1.into(), &true.into())
+    );
+    assert_eq!(expiry(&world), Some(expired));
+    let text = store(&world, &["renew", "a", "--ttl", "30d"]).expect_ok();
+    assert!(text.text().contains("is read until 2"), "{}", text.text());
+    assert!(expiry(&world).unwrap() >= expired + 30 * 86_400);
+    assert_eq!(store(&world, &["cat", "a"]).expect_ok().stdout, payload(10));
+    store(&world, &["renew", "a", "--never"]).expect_ok();
+    assert_eq!(expiry(&world), None);
+    store(&world, &["renew", "a"]).expect_code("INVALID_CONFIG", 2);
+    store(&world, &["renew", "a", "--ttl", "soon"]).expect_code("INVALID_CONFIG", 2);
+    store(&world, &["rm", "a"]).expect_ok();
+    store(&world, &["renew", "a", "--never"]).expect_code("OBJECT_NOT_FOUND", 4);
+}

@@ -6,10 +6,8 @@
 //! an old copy never brings the object back.
 
 use crate::error::Error;
-use crate::journal::{Intent, Place};
 use crate::manifest::{Body, Manifest, STATE_DELETED};
 use crate::store::Store;
-use crate::store::put::next_version;
 
 /// What a deletion has done.
 #[derive(Debug)]
@@ -32,47 +30,16 @@ impl Store {
     /// when `manifest` is not the newest; [`Error::InsufficientBackends`] when the deletion manifest
     /// cannot be committed: the next run completes it.
     pub async fn delete(&self, manifest: &Manifest) -> Result<DeleteReport, Error> {
-        let keys = self.keys()?;
-        let old = manifest.body();
         let _lock = self.lock_newest(manifest).await?;
-        let body = Body {
-            version: next_version(manifest)?,
-            previous: Some(manifest.hash()),
+        let content = Body {
             state: STATE_DELETED,
-            device: self.device,
-            created_unix_s: self.clock.now_unix_s(),
             extension: None,
-            ..old.clone()
+            ..manifest.body().clone()
         };
-        let sites = self.sites(old.store_tag).await.known;
-        let mut entry = self.begin(intent(&body))?;
-        let deletion = Manifest::seal(body, keys)?;
-        if let Some(entry) = &mut entry {
-            entry.reach_manifest(deletion.envelope())?;
-        }
-        self.commit(&deletion, None, &sites).await?;
-        self.remember(&deletion, None)?;
-        if let Some(entry) = &mut entry {
-            entry.reach_commit()?;
-        }
-        let pending = self.finish(&deletion, entry).await?;
+        let (deletion, pending) = self.follow_with(manifest, content, None).await?;
         Ok(DeleteReport {
             manifest: deletion,
             pending,
         })
-    }
-}
-
-fn intent(body: &Body) -> Intent {
-    let places = body.stored().map(|(_, at)| Place::of(at));
-    Intent {
-        object_id: body.object_id,
-        put_id: body.put_id,
-        store_tag: body.store_tag,
-        k: body.k,
-        places: places.collect(),
-        deals: false,
-        note: None,
-        former: None,
     }
 }

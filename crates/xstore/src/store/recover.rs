@@ -119,10 +119,14 @@ impl Store {
             on_finished(&manifest, note.as_deref())?;
             entry.reach_commit()?;
         }
-        let places = entry.intent.places.len();
+        let stored = manifest.body().stored().count();
         let waiting = self.finish(&manifest, Some(entry)).await?;
         if !waiting.is_empty() {
-            return Err(waits_for(&waiting, places, sites.failures));
+            return Err(waits_for(
+                &waiting,
+                stored.max(waiting.len()),
+                sites.failures,
+            ));
         }
         Ok(Recovered::Finished {
             manifest: Box::new(manifest),

@@ -17,7 +17,6 @@ use crate::names;
 use crate::placement::{self, FailureDomain};
 use crate::progress::{Observer, Stage};
 use crate::segment::Index;
-use crate::store::put::next_version;
 use crate::store::read::{Reader, Rebuilt};
 use crate::store::sites::{Site, Sites};
 use crate::store::tomb::collected;
@@ -84,7 +83,7 @@ impl Store {
             for (moved, place) in moves.iter().zip(&places) {
                 self.transfer(body, &reader, moved, place).await?;
             }
-            let next = Manifest::seal(self.moved(manifest, moves, &places)?, keys)?;
+            let next = self.next_of(manifest, self.moved(manifest, moves, &places))?;
             match self.is_collected(&next, &places, &sites.known).await {
                 Ok(true) => Err(collected()),
                 // Whoever does not answer is asked again once the manifest stands.
@@ -246,17 +245,12 @@ impl Store {
         put_confirmed(backend, &key, bytes, len).await
     }
 
-    /// The next version, with new places.
-    fn moved(&self, manifest: &Manifest, moves: &[Move], places: &[Place]) -> Result<Body, Error> {
-        let old = manifest.body();
+    /// What the next version says, with new places.
+    fn moved(&self, manifest: &Manifest, moves: &[Move], places: &[Place]) -> Body {
         let now = self.clock.now_unix_s();
         let mut body = Body {
-            version: next_version(manifest)?,
-            previous: Some(manifest.hash()),
             state: STATE_LIVE,
-            device: self.device,
-            created_unix_s: now,
-            ..old.clone()
+            ..manifest.body().clone()
         };
         for (to, place) in moves.iter().zip(places) {
             let domain = to.to.attached.domain.clone();
@@ -277,7 +271,7 @@ impl Store {
             .collect();
         let domains: Vec<(u8, &FailureDomain)> = domains.iter().map(|(i, d)| (*i, d)).collect();
         body.trial = placement::is_trial(body.k, &domains).then_some(true);
-        Ok(body)
+        body
     }
 }
 

@@ -19,7 +19,7 @@ use crate::names;
 use crate::placement::write_quorum;
 use crate::store::Store;
 use crate::store::listing::for_each_page;
-use crate::store::put::{next_version, superseded};
+use crate::store::put::superseded;
 use crate::store::sites::{Site, claimant};
 
 /// What a writer answers whose shares a collector took for abandoned.
@@ -71,7 +71,7 @@ impl Store {
     pub(crate) async fn take_back(
         &self,
         manifest: &Manifest,
-        mut entry: Option<Entry>,
+        entry: Option<Entry>,
         sites: &[Site],
     ) -> Result<(), Error> {
         let keys = self.keys()?;
@@ -98,25 +98,10 @@ impl Store {
                 ..before.clone()
             },
         };
-        let body = Body {
-            version: next_version(manifest)?,
-            previous: Some(manifest.hash()),
-            device: self.device,
-            created_unix_s: self.clock.now_unix_s(),
-            ..content
-        };
-        let next = Manifest::seal(body, keys)?;
+        let next = self.next_of(manifest, content)?;
         // Recovery must go on with this one: the other would give up what this one takes up again.
-        if let Some(entry) = &mut entry {
-            entry.reach_manifest(next.envelope())?;
-        }
-        self.commit(&next, Some(&Former::of(manifest)), sites)
-            .await?;
-        self.remember(&next, None)?;
-        if let Some(entry) = &mut entry {
-            entry.reach_commit()?;
-        }
-        self.finish(&next, entry).await?;
+        let former = Former::of(manifest);
+        self.publish(&next, Some(&former), entry, sites).await?;
         Ok(())
     }
 

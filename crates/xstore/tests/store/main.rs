@@ -15,6 +15,7 @@ mod hostile;
 mod migrate;
 mod races;
 mod refresh;
+mod renew;
 mod repair;
 mod roundtrip;
 mod slow;
