@@ -14,7 +14,7 @@ mod store;
 
 pub(crate) use check::{Check, Objects, Repair, Repairing, SharedFiles, StoreCheck, StoreRepair};
 pub(crate) use refresh::{Refresh, Refreshing, StoreRefresh};
-pub(crate) use store::{Migrate, Renew, Storing};
+pub(crate) use store::{Migrate, Renew, Resolve, Storing};
 
 /// Split genomes over legal jurisdictions; read them only with consent.
 #[derive(Debug, Parser)]
@@ -343,6 +343,9 @@ pub(crate) enum StoreVerb {
         name: String,
         #[command(flatten)]
         backends: Backends,
+        /// One of two newest versions, as `store resolve` lists them; the start of the id is enough
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
         /// Where the file goes; `-` for standard output; default: the name
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -388,6 +391,8 @@ pub(crate) enum StoreVerb {
     Migrate(Migrate),
     /// Let an object be read for longer, also one that has expired
     Renew(Renew),
+    /// Show the newest versions of an object of which there are two, and keep one
+    Resolve(Resolve),
     /// Delete an object
     Rm {
         /// Name of the object

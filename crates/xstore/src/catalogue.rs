@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use crate::cbor;
 use crate::cbor_map;
@@ -67,7 +67,7 @@ fn raised(seen: Option<&Mark>, offered: Mark) -> Result<Mark, Error> {
 ///
 /// # Errors
 /// [`Error::Rollback`] for a lower version, [`Error::Fork`] for another manifest of the same version
-/// by the same installation, [`Error::Conflict`] for one by another installation.
+/// by the same installation, [`Error::Siblings`] for one by another installation.
 pub fn check_mark(mark: Option<&Mark>, offered: &Mark) -> Result<(), Error> {
     let Some(seen) = mark else { return Ok(()) };
     if planted::is(Bug::AcceptOlder) {
@@ -82,13 +82,8 @@ pub fn check_mark(mark: Option<&Mark>, offered: &Mark) -> Result<(), Error> {
     if offered.version > seen.version || offered.hash == seen.hash {
         return Ok(());
     }
-    let version = offered.version;
-    if offered.device == seen.device {
-        return Err(Error::Fork { version });
-    }
-    Err(Error::Conflict(format!(
-        "two installations wrote version {version} of this object"
-    )))
+    let of = |mark: &Mark| (mark.device, mark.hash);
+    Err(Error::rivalry(offered.version, [of(seen), of(offered)]))
 }
 
 /// One small private file for each object.
@@ -158,9 +153,7 @@ pub struct MemoryCatalogue {
 
 impl MemoryCatalogue {
     fn marks(&self) -> std::sync::MutexGuard<'_, HashMap<(MakerKey, ObjectId), Mark>> {
-        self.marks
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::backend::{BackendError, BackendErrorKind, ObjectKey};
 use crate::entropy::EntropyFailed;
-use crate::ids::MakerKey;
+use crate::ids::{DeviceId, MakerKey, ManifestHash};
 use crate::keys::trust::to_did_key;
 use crate::placement::QuorumFinding;
 
@@ -87,11 +87,21 @@ pub enum Error {
         /// Version offered now.
         found: u64,
     },
-    /// Two different manifests of one version by one device.
-    #[error("two different manifests claim version {version}")]
+    /// Two manifests of one version by one installation, of which there must be two copies.
+    #[error("one installation wrote version {version} twice: {} and {}", ids[0], ids[1])]
     Fork {
         /// The version.
         version: u64,
+        /// The manifests.
+        ids: [ManifestHash; 2],
+    },
+    /// Two manifests of one version by two installations, which wrote at the same time.
+    #[error("two installations wrote version {version} at the same time: {} and {}", ids[0], ids[1])]
+    Siblings {
+        /// The version.
+        version: u64,
+        /// The manifests.
+        ids: [ManifestHash; 2],
     },
     /// No such object, or it was deleted.
     #[error("no object {0}")]
@@ -173,6 +183,7 @@ impl Error {
             Self::Locked(_) => "LOCKED",
             Self::Rollback { .. } => "ROLLBACK_DETECTED",
             Self::Fork { .. } => "FORK_DETECTED",
+            Self::Siblings { .. } => "CONFLICT",
             Self::ObjectNotFound(_) => "OBJECT_NOT_FOUND",
             Self::KeyUntrusted(_) => "KEY_UNTRUSTED",
             Self::KeyMissing => "KEY_MISSING",
@@ -213,7 +224,12 @@ impl Error {
             Self::Conflict(_) => "look at what is there, then choose another name or try again",
             Self::Locked(_) => "let the other operation end, or bring back what it waits for",
             Self::Rollback { .. } => "bring the other backends back; do not trust the old version",
-            Self::Fork { .. } => "two copies of one device's key are in use: stop one of them",
+            Self::Fork { .. } => {
+                "stop one of the two copies of this installation, then `xgene store resolve NAME`"
+            }
+            Self::Siblings { .. } => {
+                "look at both with `xgene store resolve NAME`, then keep one with --keep"
+            }
             Self::ObjectNotFound(_) => "check the name, and that all backends of the store answer",
             Self::KeyUntrusted(_) => {
                 "compare this key with its maker, then `xgene keys trust add NAME KEY`; if it is your own, restore your root key"
@@ -231,6 +247,19 @@ impl Error {
             }
             Self::InvalidManifests(_) => "repair their objects, or move the named ones away",
             Self::Refused(_) => "see the cause",
+        }
+    }
+
+    /// Two manifests of one version, each with the installation that wrote it: by one it is a fork, by
+    /// two a race.
+    pub(crate) fn rivalry(version: u64, mut rivals: [(DeviceId, ManifestHash); 2]) -> Self {
+        rivals.sort_by_key(|(_, hash)| *hash);
+        let [(one, _), (other, _)] = rivals;
+        let ids = rivals.map(|(_, hash)| hash);
+        if one == other {
+            Self::Fork { version, ids }
+        } else {
+            Self::Siblings { version, ids }
         }
     }
 

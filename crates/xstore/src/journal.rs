@@ -196,12 +196,7 @@ impl Journal {
     /// stopped before its manifest was committed has not been recovered; [`Error::Output`] when
     /// there is no place for the lock.
     pub fn lock(&self, object: ObjectId) -> Result<ObjectLock, Error> {
-        let path = self.folder.join(object.to_string()).with_extension(LOCK);
-        let lock = fs::create_dir_all(&self.folder)
-            .and_then(|()| ObjectLock::try_take(path.clone()))
-            .map_err(|error| Error::output(&path, error))?;
-        let lock =
-            lock.ok_or_else(|| Error::Locked("another operation works on this object".into()))?;
+        let lock = self.lock_contested(object)?;
         // An undone dealing and removals that wait for a backend stand in nobody's way.
         let contests = |entry: Entry| {
             entry.intent.object_id == object && matches!(entry.phase, Phase::Manifest(_))
@@ -212,6 +207,20 @@ impl Journal {
             ));
         }
         Ok(lock)
+    }
+
+    /// As [`Journal::lock`], but a stopped operation stands in nobody's way: its manifest may be one
+    /// of those between which the owner decides.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while another operation of this client works on the object;
+    /// [`Error::Output`] when there is no place for the lock.
+    pub(crate) fn lock_contested(&self, object: ObjectId) -> Result<ObjectLock, Error> {
+        let path = self.folder.join(object.to_string()).with_extension(LOCK);
+        let lock = fs::create_dir_all(&self.folder)
+            .and_then(|()| ObjectLock::try_take(path.clone()))
+            .map_err(|error| Error::output(&path, error))?;
+        lock.ok_or_else(|| Error::Locked("another operation works on this object".into()))
     }
 
     /// Intents of all operations that have not ended, those that run included.

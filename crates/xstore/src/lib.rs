@@ -64,9 +64,9 @@ pub use manifest::Manifest;
 pub use store::{
     Brake, CheckOptions, CheckReport, CheckedShare, DeleteReport, Effects, Found, Freshness,
     GcAction, GcOptions, GcReport, GcStep, GetOptions, GetReport, Guard, Happy, Health, Listed,
-    Metadata, MetadataFault, MigrateOptions, MigrateReport, OldShare, OldShares, OnCommit,
+    Listing, Metadata, MetadataFault, MigrateOptions, MigrateReport, OldShare, OldShares, OnCommit,
     PutOptions, Receipt, Recovered, RecoveryReport, RefreshOptions, RefreshReport, RenewReport,
-    RepairOptions, RepairReport, RepairedShare, SalvageReport, ShareSource, Store, StoreBuilder,
-    Subset, UnknownMakers, nothing_more,
+    RepairOptions, RepairReport, RepairedShare, ResolveReport, SalvageReport, ShareSource, Store,
+    StoreBuilder, Subset, UnknownMakers, Unlisted, nothing_more,
 };
 pub use xorida_core::{AccessStructure, Padding};

@@ -112,6 +112,34 @@ impl Renew {
     }
 }
 
+/// `xgene store resolve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Two installations that write one object at the same time leave two newest versions of it. Until one
+is kept, `store get NAME --id ID` reads each. The shares of the other are removed.
+
+Example:
+  xgene store resolve cohort --backend file:///a --backend file:///b --backend file:///c")]
+pub(crate) struct Resolve {
+    /// Name of the object
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) backends: Backends,
+    /// Id of the one that counts from now on, or the start of it; without it all are listed
+    #[arg(long, value_name = "ID")]
+    pub(crate) keep: Option<String>,
+    /// Show what would be given up
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Resolve {
+    /// Whether anything is changed.
+    pub(crate) const fn effects(&self) -> Effects {
+        effects(self.dry_run)
+    }
+}
+
 const fn effects(dry_run: bool) -> Effects {
     if dry_run {
         Effects::Preview

@@ -3,12 +3,14 @@
 mod durability;
 mod gc;
 mod renew;
+mod resolve;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use genomicshare::plan::Warning;
+use jiff::Timestamp;
 use serde_json::json;
 use tokio::io::AsyncWrite;
 use xstore::part_file::PartFile;
@@ -44,16 +46,18 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
         StoreVerb::Get {
             name,
             backends,
+            id,
             output,
             force,
             partial,
         } => {
             let output = Output::named(&output_of(&name, output)?);
             output.refuse_existing(force)?;
+            let which = Which { name, id };
             if partial {
-                return get(&name, &backends, Part::Good, &output, session).await;
+                return get(&which, &backends, Part::Good, &output, session).await;
             }
-            let exit = get(&name, &backends, Part::Whole, &output, session).await;
+            let exit = get(&which, &backends, Part::Whole, &output, session).await;
             exit.map_err(offer_partial)
         }
         StoreVerb::Cat {
@@ -75,6 +79,7 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
         StoreVerb::Refresh(args) => refresh::store(&args, session).await,
         StoreVerb::Migrate(args) => migrate::run(&args, session).await,
         StoreVerb::Renew(args) => renew::run(&args, session).await,
+        StoreVerb::Resolve(args) => resolve::run(&args, session).await,
         StoreVerb::Rm {
             name,
             backends,
@@ -137,6 +142,13 @@ async fn put(
     Ok(stored::tell(&receipt, mend.as_deref(), session))
 }
 
+/// Which version of an object is read.
+struct Which {
+    name: String,
+    /// Of two newest ones; `None`: the newest.
+    id: Option<String>,
+}
+
 /// What of an object is read.
 enum Part {
     /// All of it, or nothing.
@@ -148,7 +160,7 @@ enum Part {
 }
 
 async fn get(
-    name: &str,
+    which: &Which,
     backends: &Backends,
     part: Part,
     output: &Output,
@@ -159,7 +171,7 @@ async fn get(
         Output::Stdout => {
             read(
                 &store,
-                name,
+                which,
                 part,
                 &mut tokio::io::stdout(),
                 output,
@@ -169,7 +181,7 @@ async fn get(
         }
         Output::File(path) => {
             let mut file = PartFile::create(path).await?;
-            let exit = read(&store, name, part, &mut file, output, session).await?;
+            let exit = read(&store, which, part, &mut file, output, session).await?;
             file.commit().await?;
             Ok(exit)
         }
@@ -189,9 +201,10 @@ async fn cat(
         (0, None) => Part::Whole,
         _ => Part::Range(range),
     };
+    let (name, id) = (name.to_owned(), None);
     read(
         &store,
-        name,
+        &Which { name, id },
         part,
         &mut tokio::io::stdout(),
         &Output::Stdout,
@@ -202,17 +215,22 @@ async fn cat(
 
 async fn read(
     store: &Store,
-    name: &str,
+    Which { name, id }: &Which,
     part: Part,
     out: &mut (dyn AsyncWrite + Unpin + Send),
     output: &Output,
     session: &Session,
 ) -> Result<u8, Failure> {
-    let found = store.find_name(name).await?;
-    tell_provenance(session, &found);
+    let manifest = match id {
+        Some(id) => &resolve::sibling(store, name, id).await?,
+        None => {
+            let found = store.find_name(name).await?;
+            tell_provenance(session, &found);
+            &found.manifest.clone()
+        }
+    };
     let mut options = GetOptions::default();
     options.observer = Some(Progress::new(session.terminal) as Arc<_>);
-    let manifest = &found.manifest;
     let restored: Restored = match part {
         Part::Whole => store.get(manifest, out, &options).await?.into(),
         Part::Range(range) => store
@@ -230,8 +248,18 @@ async fn read(
 async fn ls(backends: &Backends, session: &Session) -> Result<u8, Failure> {
     let store = session.store(session.keys()?, backends, Pad::None).await?;
     let mut rows = table(&["name", "version", "size", "shares", "object"]);
-    let mut listed = Vec::new();
-    for object in store.list().await? {
+    let (mut listed, mut failed, mut exit) = (Vec::new(), Vec::new(), OK);
+    let listing = store.list().await?;
+    for unlisted in listing.failed {
+        let object_id = unlisted.object_id.to_string();
+        let label = unlisted.name.as_deref().unwrap_or(&object_id);
+        let failure = Failure::from(unlisted.error).of(label);
+        exit = failure.exit_code();
+        failed.push(json!({ "name": unlisted.name, "object_id": object_id, "code": failure.code }));
+        let drawn = session.entropy.drawn_bytes();
+        session.terminal.fail(&failure, drawn);
+    }
+    for object in listing.objects {
         let body = object.manifest.body();
         listed.push(json!({
             "name": object.name,
@@ -251,9 +279,9 @@ async fn ls(backends: &Backends, session: &Session) -> Result<u8, Failure> {
     }
     session
         .terminal
-        .message("summary", json!({ "objects": listed }));
+        .message("summary", json!({ "objects": listed, "failed": failed }));
     session.terminal.say(&rows.to_string());
-    Ok(OK)
+    Ok(exit)
 }
 
 async fn rm(
@@ -292,4 +320,14 @@ async fn rm(
         "shares are still at {pending}; the next run removes them"
     ));
     Ok(DEGRADED)
+}
+
+/// Seconds since 1970 for people.
+fn time(unix_s: u64) -> String {
+    let time = i64::try_from(unix_s).ok();
+    let time = time.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    time.map_or_else(
+        || format!("second {unix_s} since 1970"),
+        |time| time.to_string(),
+    )
 }

@@ -1,5 +1,8 @@
 //! `xgene store`: names, versions, ranges, listings, deletion.
 
+use std::path::Path;
+use std::process::Command;
+
 use crate::world::{Run, World, payload};
 
 pub(crate) fn store(world: &World, args: &[&str]) -> Run {
@@ -120,4 +123,91 @@ fn renew_moves_the_expiry_also_of_what_has_expired() {
     store(&world, &["renew", "a", "--ttl", "soon"]).expect_code("INVALID_CONFIG", 2);
     store(&world, &["rm", "a"]).expect_ok();
     store(&world, &["renew", "a", "--never"]).expect_code("OBJECT_NOT_FOUND", 4);
+}
+
+/// Copies a folder over another, which goes first.
+fn copy(from: &Path, to: &Path) {
+    let _ = std::fs::remove_dir_all(to);
+    let copied = Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(copied.unwrap().success());
+}
+
+/// Two installations wrote version 2 of `a`: one to DE, which has its only share, the other to CA and
+/// JP. Theirs is the home of the command line.
+fn contested() -> World {
+    let world = World::new(2, 3);
+    world.write("file", payload(10));
+    store(&world, &["put", "a", "file"]).expect_ok();
+    store(&world, &["put", "fine", "file"]).expect_ok();
+    std::fs::create_dir(world.path("ours")).unwrap();
+    copy(&world.path("home/root.key"), &world.path("ours/root.key"));
+    for code in ["CA", "JP"] {
+        copy(&world.path(code), &world.path(&format!("{code}-before")));
+    }
+    world.write("file", payload(20));
+    store(&world, &["put", "a", "file", "--home", "ours"]).expect_ok();
+    for code in ["CA", "JP"] {
+        copy(&world.path(&format!("{code}-before")), &world.path(code));
+    }
+    std::fs::rename(world.path("DE"), world.path("away")).unwrap();
+    world.write("file", payload(30));
+    assert_eq!(
+        store(&world, &["put", "a", "file", "--allow-degraded"]).exit,
+        3
+    );
+    std::fs::rename(world.path("away"), world.path("DE")).unwrap();
+    world
+}
+
+#[test]
+fn of_two_newest_versions_one_is_kept() {
+    let world = contested();
+    let error = store(&world, &["get", "a", "-o", "out"]).expect_code("CONFLICT", 14);
+    let ls = store(&world, &["ls", "--json"]);
+    assert_eq!(ls.exit, 14);
+    let ls = ls.lines("summary")[0].clone();
+    assert_eq!(ls["objects"][0]["name"], "fine");
+    assert_eq!(
+        ls["failed"][0],
+        serde_json::json!({
+            "name": "a", "object_id": ls["failed"][0]["object_id"], "code": "CONFLICT",
+        })
+    );
+    let list = store(&world, &["resolve", "a", "--json"]).expect_ok();
+    let siblings = list.lines("summary")[0]["siblings"].clone();
+    let siblings = siblings.as_array().unwrap();
+    assert_eq!(siblings.len(), 2);
+    let id = |len: usize| {
+        let mut siblings = siblings.iter();
+        let sibling = siblings.find(|sibling| sibling["padded_len_bytes"] == len);
+        sibling.unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let (ours, theirs) = (id(20), id(30));
+    assert!(
+        error.stderr.contains(&ours) && error.stderr.contains(&theirs),
+        "{}",
+        error.stderr
+    );
+
+    store(&world, &["get", "a", "-o", "out", "--id", &theirs[..12]]).expect_ok();
+    assert!(std::fs::read(world.path("out")).unwrap() == payload(30));
+    store(&world, &["get", "a", "-o", "no", "--id", "none"]).expect_code("INVALID_CONFIG", 2);
+    let before = world.stored();
+    store(&world, &["resolve", "a", "--keep", &ours]).expect_code("CONFLICT", 14);
+    let dry = ["resolve", "a", "--keep", &theirs, "--dry-run", "--json"];
+    let dry = store(&world, &dry).expect_ok().lines("summary")[0].clone();
+    assert_eq!(
+        (&dry["given_up"][0], &dry["version"]),
+        (&ours.into(), &2.into())
+    );
+    assert_eq!(world.stored(), before);
+    store(&world, &["resolve", "a", "--keep", &theirs]).expect_ok();
+    assert_eq!(store(&world, &["cat", "a"]).expect_ok().stdout, payload(30));
+    assert_eq!(
+        world.shares().len(),
+        2 + 3,
+        "of `a` in CA and JP, of `fine` everywhere"
+    );
+    let text = store(&world, &["resolve", "a"]).expect_ok().text();
+    assert!(text.contains("nothing to resolve"), "{text}");
 }

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use crate::backend::{BackendError, BackendErrorKind};
 use crate::error::Error;
-use crate::ids::{BackendUid, DeviceId, Prefix};
+use crate::ids::{BackendUid, Prefix};
 use crate::journal::{Former, Place};
 use crate::manifest::Manifest;
 use crate::names;
@@ -54,7 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::InsufficientBackends`] when fewer stand: nothing is taken back, the next run goes
-    /// on. [`Error::Conflict`] or [`Error::Fork`] when another manifest of this version stands too:
+    /// on. [`Error::Siblings`] or [`Error::Fork`] when another manifest of this version stands too:
     /// nothing is removed, and neither is acknowledged.
     pub(crate) async fn commit(
         &self,
@@ -125,9 +125,7 @@ impl Store {
             .manifests
             .iter()
             .find(|copy| copy.body().version == body.version && copy.hash() != manifest.hash());
-        rival.map_or(Ok(()), |rival| {
-            Err(rivalry(body.version, body.device, rival))
-        })
+        rival.map_or(Ok(()), |rival| Err(rivalry(manifest, rival)))
     }
 }
 
@@ -158,12 +156,8 @@ fn expect(
     }
 }
 
-/// Two manifests of one version: by one installation it is a fork, by two it is a race.
-pub(crate) fn rivalry(version: u64, device: DeviceId, rival: &Manifest) -> Error {
-    if rival.body().device == device {
-        return Error::Fork { version };
-    }
-    Error::Conflict(format!(
-        "another installation wrote version {version} at the same time"
-    ))
+/// Two manifests of one version.
+pub(crate) fn rivalry(manifest: &Manifest, rival: &Manifest) -> Error {
+    let of = |manifest: &Manifest| (manifest.body().device, manifest.hash());
+    Error::rivalry(manifest.body().version, [of(manifest), of(rival)])
 }

@@ -15,7 +15,7 @@ use crate::manifest::{Body, Manifest, STATE_DELETED, STATE_LIVE, SupersededLocat
 use crate::names;
 use crate::planted::{self, Bug};
 use crate::store::Store;
-use crate::store::find::{Patience, Wanted};
+use crate::store::find::Patience;
 use crate::store::listing::delete_all;
 use crate::store::sites::{Site, claimant};
 
@@ -85,14 +85,7 @@ impl Store {
         let newest = manifests.filter(|body| Some(body.version) == newest);
         let mut named = BTreeSet::new();
         for body in newest {
-            let (answered, needed) = (copies.answered_of(body), body.read_quorum());
-            if answered < needed {
-                return Err(Error::InsufficientBackends {
-                    needed,
-                    available: answered,
-                    failures: copies.failures,
-                });
-            }
+            copies.expect_fresh(body)?;
             let stored = body.stored().filter(|_| body.state == STATE_LIVE);
             named.extend(stored.map(|(_, at)| (at.backend, at.share_prefix)));
         }
@@ -118,11 +111,7 @@ impl Store {
             Some((site.clone(), place.manifest_prefix))
         });
         let asked: Vec<(Site, Prefix)> = asked.collect();
-        let wanted = Wanted {
-            tag: intent.store_tag,
-            object: intent.object_id,
-            maker: self.keys()?.maker(),
-        };
+        let wanted = self.wanted(intent.object_id)?;
         let copies = self.copies(&asked, wanted).await;
         let newest = copies
             .manifests

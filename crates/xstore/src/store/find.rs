@@ -100,6 +100,29 @@ impl Copies {
         body.stored().filter(|(_, at)| there(at)).count()
     }
 
+    /// Refuses unless so many backends of `body` answered that one would have a newer version.
+    pub(crate) fn expect_fresh(&self, body: &Body) -> Result<(), Error> {
+        self.expect(body.read_quorum(), self.answered_of(body))
+    }
+
+    /// Refuses unless every backend answered.
+    pub(crate) fn expect_all(&self) -> Result<(), Error> {
+        let answered = self.answered.len() + self.strangers.len();
+        self.expect(answered + self.failures.len(), answered)
+    }
+
+    fn expect(&self, needed: usize, available: usize) -> Result<(), Error> {
+        if available >= needed {
+            return Ok(());
+        }
+        let failure = |failure: &BackendError| BackendError::new(failure.kind, &failure.backend);
+        Err(Error::InsufficientBackends {
+            needed,
+            available,
+            failures: self.failures.iter().map(failure).collect(),
+        })
+    }
+
     /// How many backends hold a manifest.
     fn holders(&self, hash: ManifestHash) -> usize {
         self.held.iter().filter(|(held, _)| *held == hash).count()
@@ -247,12 +270,7 @@ impl Store {
         object: ObjectId,
         patience: Patience,
     ) -> Result<Option<Found>, Error> {
-        let keys = self.keys()?;
-        let wanted = Wanted {
-            tag: keys.store_tag(),
-            object,
-            maker: keys.maker(),
-        };
+        let wanted = self.wanted(object)?;
         let (copies, sites) = match self.ask(wanted, patience).await? {
             (copies, sites) if self.is_settled(&copies, wanted)? => (copies, sites),
             _ => self.ask(wanted, Patience::All).await?,
@@ -275,7 +293,7 @@ impl Store {
             self.complete(&found.manifest, &copies, &sites).await;
         }
         if found.is_none()
-            && let Some(mark) = self.catalogue.mark(keys.maker(), object)?
+            && let Some(mark) = self.catalogue.mark(wanted.maker, object)?
         {
             // What was seen once does not vanish: not even a deletion removes every manifest.
             return Err(Error::Rollback {
@@ -286,8 +304,22 @@ impl Store {
         Ok(found)
     }
 
+    /// Manifests of an object of this owner.
+    pub(crate) fn wanted(&self, object: ObjectId) -> Result<Wanted, Error> {
+        let keys = self.keys()?;
+        Ok(Wanted {
+            tag: keys.store_tag(),
+            object,
+            maker: keys.maker(),
+        })
+    }
+
     /// What all backends of the store hold of an object of this owner.
-    async fn ask(&self, wanted: Wanted, patience: Patience) -> Result<(Copies, Sites), Error> {
+    pub(crate) async fn ask(
+        &self,
+        wanted: Wanted,
+        patience: Patience,
+    ) -> Result<(Copies, Sites), Error> {
         let keys = self.keys()?;
         let enough = self.access.map_or(self.backends.len(), |access| {
             write_quorum(access.threshold(), access.share_count())
@@ -478,11 +510,7 @@ impl Store {
             return Ok(None);
         };
         if let Some(rival) = newest.find(|rival| rival.hash() != manifest.hash()) {
-            return Err(rivalry(
-                manifest.body().version,
-                manifest.body().device,
-                rival,
-            ));
+            return Err(rivalry(&manifest, rival));
         }
         let first_sight = match self.remember(&manifest, None) {
             // Reading needs no memory that can be written; what it says was checked all the same.

@@ -290,7 +290,12 @@ impl Collecting<'_> {
             // It may have been put again since the look.
             Some(newest) if newest.body().refuse_expired(grace_ago).is_err() => {
                 match self.store.delete(&newest).await {
-                    Err(Error::Locked(_) | Error::Conflict(_) | Error::ObjectNotFound(_)) => Ok(()),
+                    Err(
+                        Error::Locked(_)
+                        | Error::Conflict(_)
+                        | Error::Siblings { .. }
+                        | Error::ObjectNotFound(_),
+                    ) => Ok(()),
                     deleted => deleted.map(|_| ()),
                 }
             }

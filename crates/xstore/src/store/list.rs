@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::backend::{BackendError, StorageBackend};
+use crate::backend::{BackendError, BackendErrorKind, ObjectKey, StorageBackend};
 use crate::error::Error;
 use crate::ids::{ObjectId, Prefix, StoreTag};
 use crate::manifest::{self, Manifest, Provenance, STATE_LIVE};
 use crate::names;
 use crate::store::Store;
 use crate::store::find::Patience;
-use crate::store::listing::for_each_page;
+use crate::store::listing::Pages;
 use crate::store::sites::Site;
 
 /// One object of a listing.
@@ -21,17 +21,57 @@ pub struct Listed {
     pub name: Option<String>,
 }
 
-impl Store {
-    /// All objects that are not deleted, by object id.
+/// An object whose newest manifest is not known.
+#[derive(Debug)]
+pub struct Unlisted {
+    /// The object.
+    pub object_id: ObjectId,
+    /// The name it was put under, where this client knows it.
+    pub name: Option<String>,
+    /// Why.
+    pub error: Error,
+}
+
+/// What a store holds.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Objects that are not deleted, by id.
+    pub objects: Vec<Listed>,
+    /// Objects with an error of their own, which hides no other.
+    pub failed: Vec<Unlisted>,
+}
+
+impl Listing {
+    /// The objects, if none has an error.
     ///
     /// # Errors
-    /// As [`Store::objects`] and [`Store::listed`]: one object with an error hides the others.
-    pub async fn list(&self) -> Result<Vec<Listed>, Error> {
-        let mut listed = Vec::new();
-        for object in self.objects().await? {
-            listed.extend(self.listed(object).await?);
+    /// The first of them.
+    pub fn whole(self) -> Result<Vec<Listed>, Error> {
+        match self.failed.into_iter().next() {
+            Some(failed) => Err(failed.error),
+            None => Ok(self.objects),
         }
-        Ok(listed)
+    }
+}
+
+impl Store {
+    /// All objects that are not deleted, and those of which that is not known.
+    ///
+    /// # Errors
+    /// As [`Store::objects`].
+    pub async fn list(&self) -> Result<Listing, Error> {
+        let mut listing = Listing::default();
+        for object_id in self.objects().await? {
+            match self.listed(object_id).await {
+                Ok(listed) => listing.objects.extend(listed),
+                Err(error) => listing.failed.push(Unlisted {
+                    object_id,
+                    name: self.name_of(object_id)?,
+                    error,
+                }),
+            }
+        }
+        Ok(listing)
     }
 
     /// Ids of all objects of which a backend has a manifest, deleted or not.
@@ -79,52 +119,57 @@ impl Store {
         if found.manifest.body().state != STATE_LIVE {
             return Ok(None);
         }
-        let mark = self.catalogue.mark(self.keys()?.maker(), object)?;
         Ok(Some(Listed {
             manifest: found.manifest,
-            name: mark.and_then(|mark| mark.name),
+            name: self.name_of(object)?,
         }))
     }
 
-    /// Objects of which one backend has a manifest.
-    async fn objects_at(&self, site: &Site, tag: StoreTag) -> Result<Vec<ObjectId>, BackendError> {
-        let backend = &*site.attached.backend;
-        let mut prefixes: BTreeSet<Prefix> = BTreeSet::new();
-        for_each_page(backend, &names::manifests(tag), |keys| {
-            let parsed = keys
-                .iter()
-                .filter_map(|key| names::parse_manifest(tag, key));
-            prefixes.extend(parsed.map(|(prefix, ..)| prefix));
-        })
-        .await?;
-        let mut objects = Vec::new();
-        for prefix in prefixes {
-            objects.extend(self.object_under(backend, tag, prefix).await?);
+    /// The name that an object of this owner was put under, where this client knows it.
+    fn name_of(&self, object: ObjectId) -> Result<Option<String>, Error> {
+        let mark = self.catalogue.mark(self.keys()?.maker(), object)?;
+        Ok(mark.and_then(|mark| mark.name))
+    }
+
+    /// Objects of which one backend has a manifest. No more is held than what this owner signed,
+    /// whatever a backend shows.
+    async fn objects_at(
+        &self,
+        site: &Site,
+        tag: StoreTag,
+    ) -> Result<BTreeSet<ObjectId>, BackendError> {
+        let mut objects = BTreeSet::new();
+        // Names do not tell which object they are of, a valid manifest does.
+        let mut told: Option<Prefix> = None;
+        let (backend, start) = (&*site.attached.backend, names::manifests(tag));
+        let mut pages = Pages::new(backend, &start);
+        while let Some(keys) = pages.next().await? {
+            for key in keys {
+                let prefix = names::parse_manifest(tag, &key).map(|(prefix, ..)| prefix);
+                if prefix.is_none() || prefix == told {
+                    continue;
+                }
+                if let Some(manifest) = self.own_manifest(backend, &key).await? {
+                    objects.insert(manifest.body().object_id);
+                    told = prefix;
+                }
+            }
         }
         Ok(objects)
     }
 
-    /// Which object the manifests under `prefix` are of: names do not tell, a valid manifest does.
-    async fn object_under(
+    /// The manifest at `key`, if it is one of this owner.
+    pub(crate) async fn own_manifest(
         &self,
         backend: &dyn StorageBackend,
-        tag: StoreTag,
-        prefix: Prefix,
-    ) -> Result<Option<ObjectId>, BackendError> {
-        let page = backend
-            .list(&names::manifest_versions(tag, prefix), None)
-            .await?;
-        for key in page.keys {
-            let bytes = backend
-                .get_range(&key, 0..manifest::MAX_LEN as u64 + 1)
-                .await?;
-            match Manifest::open(&bytes, &self.verifier()) {
-                Ok(manifest) if *manifest.provenance() == Provenance::Owner => {
-                    return Ok(Some(manifest.body().object_id));
-                }
-                _ => {}
-            }
-        }
-        Ok(None)
+        key: &ObjectKey,
+    ) -> Result<Option<Manifest>, BackendError> {
+        let read = backend.get_range(key, 0..manifest::MAX_LEN as u64 + 1);
+        let bytes = match read.await {
+            Err(error) if error.kind == BackendErrorKind::NotFound => return Ok(None),
+            bytes => bytes?,
+        };
+        let manifest = Manifest::open(&bytes, &self.verifier()).ok();
+        Ok(manifest.filter(|manifest| *manifest.provenance() == Provenance::Owner))
     }
 }

@@ -8,33 +8,70 @@ const KEYS_AT_ONCE: usize = 1000;
 /// No listing of ours has more pages: a hundred million keys at a thousand a page.
 const MAX_PAGES: usize = 100_000;
 
-/// Calls `each` with every key that starts with `prefix`, page by page.
+/// A listing of one backend, page by page.
 ///
 /// A backend is not trusted to end or to keep to the prefix: keys that do not ascend from page to
 /// page, that belong elsewhere, or a listing without end are an error.
+pub(crate) struct Pages<'a> {
+    backend: &'a dyn StorageBackend,
+    prefix: &'a str,
+    cursor: Option<String>,
+    last: Option<ObjectKey>,
+    pages: usize,
+    ended: bool,
+}
+
+impl<'a> Pages<'a> {
+    /// Everything that starts with `prefix`.
+    pub(crate) const fn new(backend: &'a dyn StorageBackend, prefix: &'a str) -> Self {
+        Self {
+            backend,
+            prefix,
+            cursor: None,
+            last: None,
+            pages: 0,
+            ended: false,
+        }
+    }
+
+    /// The next keys; `None` after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<ObjectKey>>, BackendError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let cursor = self.cursor.as_deref();
+        let page = self.backend.list(self.prefix, cursor).await?;
+        let ascends = page.keys.is_empty()
+            || (page.keys.first() > self.last.as_ref() && page.keys.is_sorted());
+        let mut keys = page.keys.iter();
+        let belongs = keys.all(|key| key.as_str().starts_with(self.prefix));
+        self.pages += 1;
+        if !ascends || !belongs || self.pages > MAX_PAGES {
+            return Err(incredible(self.backend));
+        }
+        if let Some(last) = page.keys.last() {
+            self.last = Some(last.clone());
+        }
+        self.ended = page.next.is_none();
+        if !self.ended && page.next <= self.cursor {
+            return Err(incredible(self.backend));
+        }
+        self.cursor = page.next;
+        Ok(Some(page.keys))
+    }
+}
+
+/// Calls `each` with every key that starts with `prefix`, page by page.
 pub(crate) async fn for_each_page(
     backend: &dyn StorageBackend,
     prefix: &str,
     mut each: impl FnMut(Vec<ObjectKey>),
 ) -> Result<(), BackendError> {
-    let (mut cursor, mut last): (Option<String>, Option<ObjectKey>) = (None, None);
-    for _ in 0..MAX_PAGES {
-        let page = backend.list(prefix, cursor.as_deref()).await?;
-        let ascends =
-            page.keys.is_empty() || (page.keys.first() > last.as_ref() && page.keys.is_sorted());
-        let belongs = page.keys.iter().all(|key| key.as_str().starts_with(prefix));
-        if !ascends || !belongs {
-            return Err(incredible(backend));
-        }
-        last = page.keys.last().cloned().or(last);
-        each(page.keys);
-        match page.next {
-            None => return Ok(()),
-            next if next > cursor => cursor = next,
-            _ => return Err(incredible(backend)),
-        }
+    let mut pages = Pages::new(backend, prefix);
+    while let Some(keys) = pages.next().await? {
+        each(keys);
     }
-    Err(incredible(backend))
+    Ok(())
 }
 
 /// Deletes everything that starts with `prefix`.

@@ -355,7 +355,7 @@ impl Model {
             self.hands.advance(DAY_AND_MORE_S);
             self.direct().gc(&unbraked()).await.unwrap();
         }
-        let objects = self.direct().list().await.unwrap();
+        let objects = self.direct().list().await.unwrap().whole().unwrap();
         let named = objects.iter().flat_map(|object| {
             let stored = object.manifest.body().stored();
             stored.map(|(_, at)| at.share_prefix.to_string())

@@ -59,7 +59,7 @@ async fn a_pinned_maker_has_no_word_in_objects_of_others() {
     ] {
         assert_eq!(found.manifest, mine);
     }
-    assert_eq!(store.list().await.unwrap().len(), 1);
+    assert_eq!(store.list().await.unwrap().whole().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

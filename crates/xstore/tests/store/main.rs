@@ -17,6 +17,7 @@ mod races;
 mod refresh;
 mod renew;
 mod repair;
+mod resolve;
 mod roundtrip;
 mod slow;
 mod spares;

@@ -3,7 +3,6 @@
 //! A consent says until when it may be read, and its holder was never asked about a longer time: an
 //! object that carries one is not renewed.
 
-use jiff::Timestamp;
 use serde_json::json;
 use xstore::Effects;
 
@@ -40,7 +39,7 @@ pub(super) async fn run(args: &Renew, session: &Session) -> Result<u8, Failure> 
     );
     let until = report.expires_unix_s.map_or_else(
         || "until it is deleted".into(),
-        |expires| format!("until {}", time(expires)),
+        |expires| format!("until {}", super::time(expires)),
     );
     let verb = if dry_run { "would be" } else { "is" };
     session
@@ -51,14 +50,4 @@ pub(super) async fn run(args: &Renew, session: &Session) -> Result<u8, Failure> 
     } else {
         DEGRADED
     })
-}
-
-/// Seconds since 1970 for people.
-fn time(unix_s: u64) -> String {
-    let time = i64::try_from(unix_s).ok();
-    let time = time.and_then(|seconds| Timestamp::from_second(seconds).ok());
-    time.map_or_else(
-        || format!("second {unix_s} since 1970"),
-        |time| time.to_string(),
-    )
 }

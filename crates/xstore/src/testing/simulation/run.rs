@@ -14,7 +14,8 @@ use crate::error::Error;
 use crate::keys::{OwnerKeys, RootKey};
 use crate::manifest::Manifest;
 use crate::store::{
-    DeleteReport, Found, GetOptions, Listed, PutOptions, Receipt, RecoveryReport, nothing_more,
+    DeleteReport, Found, GetOptions, Listed, Listing, PutOptions, Receipt, RecoveryReport,
+    nothing_more,
 };
 use crate::testing::faulty_dealer::{Nonsense, deal_nonsense};
 use crate::testing::simulation::backend::{SimulatedBackend, Weather};
@@ -320,7 +321,10 @@ impl Run {
                     Outcome::Read(self.read(client, *object, range.as_ref()).await)
                 }
                 Operation::Delete(attempt) => self.delete(client, *attempt).await,
-                Operation::List => Outcome::Listed(self.clients[client].store.list().await),
+                Operation::List => {
+                    let listing = self.clients[client].store.list().await;
+                    Outcome::Listed(listing.and_then(Listing::whole))
+                }
                 Operation::Recover => Outcome::Recovered(self.clients[client].recover().await),
                 Operation::PutNonsense(attempt) => self.put_nonsense(client, *attempt).await,
             }
