@@ -14,7 +14,7 @@ mod store;
 
 pub(crate) use check::{Check, Objects, Repair, Repairing, SharedFiles, StoreCheck, StoreRepair};
 pub(crate) use refresh::{Refresh, Refreshing, StoreRefresh};
-pub(crate) use store::{Migrate, Renew, Resolve, Storing};
+pub(crate) use store::{BackendVerb, Migrate, RemoveBackend, Renew, Resolve, Storing};
 
 /// Split genomes over legal jurisdictions; read them only with consent.
 #[derive(Debug, Parser)]
@@ -403,6 +403,9 @@ pub(crate) enum StoreVerb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// List backends; end the claim of one that is gone
+    #[command(subcommand)]
+    Backend(BackendVerb),
     /// Compute how likely a year costs an object, from assumptions about its backends
     Durability(Durability),
     /// Mark what no manifest names, and remove what an earlier run marked

@@ -11,8 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use crate::cbor;
 use crate::cbor_map;
 use crate::error::Error;
-use crate::ids::{DeviceId, MakerKey, ManifestHash, ObjectId, hex};
+use crate::ids::{BackendUid, DeviceId, MakerKey, ManifestHash, ObjectId, hex};
 use crate::keys::file;
+use crate::placement::FailureDomain;
 use crate::planted::{self, Bug};
 
 cbor_map! {
@@ -27,6 +28,42 @@ cbor_map! {
         3 => pub device: DeviceId,
         /// Name under which the owner put the object, for listings.
         4 => pub name: Option<String>,
+    }
+}
+
+cbor_map! {
+    /// A backend whose claim its owner has ended: it is gone, and what it holds is lost.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Retired {
+        /// Its identity.
+        1 => pub backend: BackendUid,
+        /// What it was called.
+        2 => pub label: String,
+        /// Its legal zone: it counts as a holder for ever.
+        3 => pub zone: Option<String>,
+        /// Its operator.
+        4 => pub operator: Option<String>,
+        /// Its credential source.
+        5 => pub credential: Option<String>,
+        /// Its host.
+        6 => pub host: Option<String>,
+        /// When its owner said so, in seconds since 1970.
+        7 => pub at_unix_s: u64,
+        /// Why, in the owner's words.
+        8 => pub reason: String,
+    }
+}
+
+impl Retired {
+    /// Who could reach what it held.
+    #[must_use]
+    pub fn failure_domain(&self) -> FailureDomain {
+        FailureDomain {
+            zone: self.zone.clone(),
+            operator: self.operator.clone(),
+            credential: self.credential.clone(),
+            host: self.host.clone(),
+        }
     }
 }
 
@@ -52,6 +89,18 @@ pub trait Catalogue: Send + Sync + fmt::Debug {
         object: ObjectId,
         offered: Mark,
     ) -> Result<Option<Mark>, Error>;
+
+    /// Backends that were retired, in that order.
+    ///
+    /// # Errors
+    /// [`Error::Input`] or [`Error::KeyUnsafe`] when the memory cannot be read.
+    fn retired(&self) -> Result<Vec<Retired>, Error>;
+
+    /// Remembers durably that a backend was retired.
+    ///
+    /// # Errors
+    /// As [`Catalogue::retired`], and [`Error::Output`] when it cannot be written.
+    fn retire(&self, retired: Retired) -> Result<(), Error>;
 }
 
 /// The mark that follows `seen`.
@@ -133,7 +182,33 @@ impl Catalogue for FileCatalogue {
         }
         Ok(seen)
     }
+
+    fn retired(&self) -> Result<Vec<Retired>, Error> {
+        let path = self.folder.join(RETIRED);
+        let Some(text) = file::read_private(&path)? else {
+            return Ok(Vec::new());
+        };
+        let retired = text.lines().map(|line| {
+            let bytes = decode_hex(line)?;
+            cbor::from_slice(&bytes).ok()
+        });
+        let retired: Option<Vec<Retired>> = retired.collect();
+        retired.ok_or_else(|| Error::Config(format!("{} is damaged: restore it", path.display())))
+    }
+
+    fn retire(&self, retired: Retired) -> Result<(), Error> {
+        let _lock = file::lock(&self.folder.join("lock"))?;
+        let mut all = self.retired()?;
+        all.push(retired);
+        let lines = all
+            .iter()
+            .map(|one| format!("{}\n", hex(&cbor::to_vec(one))));
+        file::write_private(&self.folder.join(RETIRED), &lines.collect::<String>())
+    }
 }
+
+/// The file of a folder that says which backends were retired.
+const RETIRED: &str = "retired";
 
 fn decode_hex(text: &str) -> Option<Vec<u8>> {
     text.as_bytes()
@@ -149,6 +224,7 @@ fn decode_hex(text: &str) -> Option<Vec<u8>> {
 #[derive(Debug, Default)]
 pub struct MemoryCatalogue {
     marks: Mutex<HashMap<(MakerKey, ObjectId), Mark>>,
+    retired: Mutex<Vec<Retired>>,
 }
 
 impl MemoryCatalogue {
@@ -171,6 +247,17 @@ impl Catalogue for MemoryCatalogue {
         let mut marks = self.marks();
         let mark = raised(marks.get(&(maker, object)), offered)?;
         Ok(marks.insert((maker, object), mark))
+    }
+
+    fn retired(&self) -> Result<Vec<Retired>, Error> {
+        let retired = self.retired.lock();
+        Ok(retired.unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn retire(&self, retired: Retired) -> Result<(), Error> {
+        let all = self.retired.lock();
+        all.unwrap_or_else(PoisonError::into_inner).push(retired);
+        Ok(())
     }
 }
 
@@ -222,5 +309,29 @@ mod tests {
         );
         let lower = again.raise(MAKER, object, mark(1, 1, 1)).unwrap_err();
         assert_eq!(lower.code(), "ROLLBACK_DETECTED");
+    }
+
+    #[test]
+    fn what_was_retired_is_remembered_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let retired = |label: &str, zone: Option<&str>| Retired {
+            backend: BackendUid([1; 16]),
+            label: label.into(),
+            zone: zone.map(str::to_owned),
+            operator: None,
+            credential: None,
+            host: None,
+            at_unix_s: 7,
+            reason: "the company\nis gone".into(),
+        };
+        let all = [retired("DE", Some("EEA")), retired("CA", None)];
+        for one in &all {
+            let catalogue = FileCatalogue::new(folder.path());
+            catalogue.retire(one.clone()).unwrap();
+        }
+        let again = FileCatalogue::new(folder.path());
+        assert_eq!(again.retired().unwrap(), all);
+        file::write_private(&folder.path().join(RETIRED), "00\n").unwrap();
+        assert_eq!(again.retired().unwrap_err().code(), "INVALID_CONFIG");
     }
 }

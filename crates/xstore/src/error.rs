@@ -334,7 +334,7 @@ pub enum FaultReason {
     Backend(ReasonKind),
     /// No configured backend carries the identity that the manifest names.
     NotConfigured,
-    /// The manifest names no backend for it: none took it when it was put.
+    /// No backend has it: none took it when it was put, or the one that did was retired.
     NotStored,
 }
 

@@ -63,10 +63,11 @@ pub use home::Home;
 pub use manifest::Manifest;
 pub use store::{
     Brake, CheckOptions, CheckReport, CheckedShare, DeleteReport, Effects, Found, Freshness,
-    GcAction, GcOptions, GcReport, GcStep, GetOptions, GetReport, Guard, Happy, Health, Listed,
-    Listing, Metadata, MetadataFault, MigrateOptions, MigrateReport, OldShare, OldShares, OnCommit,
-    PutOptions, Receipt, Recovered, RecoveryReport, RefreshOptions, RefreshReport, RenewReport,
-    RepairOptions, RepairReport, RepairedShare, ResolveReport, SalvageReport, ShareSource, Store,
-    StoreBuilder, Subset, UnknownMakers, Unlisted, nothing_more,
+    GcAction, GcOptions, GcReport, GcStep, GetOptions, GetReport, Guard, Happy, Health,
+    IfItAnswers, Listed, Listing, Member, MemberState, Metadata, MetadataFault, MigrateOptions,
+    MigrateReport, OldShare, OldShares, OnCommit, PutOptions, Receipt, Recovered, RecoveryReport,
+    RefreshOptions, RefreshReport, RenewReport, RepairOptions, RepairReport, RepairedShare,
+    ResolveReport, SalvageReport, ShareSource, Store, StoreBuilder, Subset, UnknownMakers,
+    Unlisted, nothing_more,
 };
 pub use xorida_core::{AccessStructure, Padding};

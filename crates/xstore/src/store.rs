@@ -1,11 +1,11 @@
 //! `Store`: the public face, composing the operations below.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use xorida_core::{AccessStructure, Padding};
 
 use crate::backend::StorageBackend;
-use crate::catalogue::{Catalogue, MemoryCatalogue};
+use crate::catalogue::{Catalogue, MemoryCatalogue, Retired};
 use crate::clock::{Clock, SystemClock};
 use crate::entropy::{Entropy, OsEntropy};
 use crate::error::Error;
@@ -39,6 +39,7 @@ mod relocate;
 mod renew;
 mod repair;
 mod resolve;
+mod retire;
 mod salvage;
 mod sites;
 pub(crate) mod source;
@@ -59,6 +60,7 @@ pub use relocate::ShareSource;
 pub use renew::RenewReport;
 pub use repair::{RepairOptions, RepairReport, RepairedShare};
 pub use resolve::ResolveReport;
+pub use retire::{IfItAnswers, Member, MemberState};
 pub use salvage::SalvageReport;
 
 use experience::Experience;
@@ -111,6 +113,8 @@ pub struct Store {
     clock: Arc<dyn Clock>,
     experience: Arc<Experience>,
     identities: Identities,
+    /// Backends that the catalogue says are gone.
+    retired: Mutex<Vec<Retired>>,
 }
 
 /// Builds a [`Store`]; what is not set has the default named at its method.
@@ -136,6 +140,7 @@ impl Store {
             clock: Arc::new(SystemClock),
             experience: Arc::default(),
             identities: Identities::default(),
+            retired: Mutex::default(),
         })
     }
 
@@ -297,9 +302,11 @@ impl StoreBuilder {
     /// Checks the whole.
     ///
     /// # Errors
-    /// [`Error::Config`] when there is no backend, two have one label, or the layout is impossible.
+    /// [`Error::Config`] when there is no backend, two have one label, or the layout is impossible;
+    /// as [`Catalogue::retired`] when the catalogue cannot be read.
     pub fn build(self) -> Result<Store, Error> {
-        let store = self.0;
+        let mut store = self.0;
+        store.retired = Mutex::new(store.catalogue.retired()?);
         if store.backends.is_empty() {
             return Err(Error::Config("a store needs backends".into()));
         }

@@ -1,7 +1,7 @@
 //! Options of what is written to a store when some of its backends are gone.
 
-use clap::Args;
-use xstore::{Effects, Happy, ShareSource};
+use clap::{Args, Subcommand};
+use xstore::{Effects, Happy, IfItAnswers, ShareSource};
 
 use crate::args::Backends;
 use crate::size;
@@ -134,6 +134,63 @@ pub(crate) struct Resolve {
 }
 
 impl Resolve {
+    /// Whether anything is changed.
+    pub(crate) const fn effects(&self) -> Effects {
+        effects(self.dry_run)
+    }
+}
+
+/// `xgene store backend`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackendVerb {
+    /// List backends: those given, those that manifests name, and those that are gone
+    List {
+        #[command(flatten)]
+        backends: Backends,
+    },
+    /// End the claim of a backend that is gone for good
+    Remove(RemoveBackend),
+}
+
+/// `xgene store backend remove`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What it held is lost: `store repair` places those shares elsewhere, and `store gc` no longer waits for
+it. Nothing is ever sent to it again, also if it comes back, and it counts for ever as a holder of what
+it was sent. Time and reason are kept in the catalogue. Leave it out of --backend from then on.
+
+Example:
+  xgene store backend remove backend3 --gone --reason 'the company was dissolved' \\
+    --backend file:///a --backend file:///b --backend file:///c")]
+pub(crate) struct RemoveBackend {
+    /// Its label, or its identity, as `store backend list` shows them
+    pub(crate) label: String,
+    #[command(flatten)]
+    pub(crate) backends: Backends,
+    /// It will not come back
+    #[arg(long, required = true)]
+    gone: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Even if it answers, because it is no longer yours
+    #[arg(long)]
+    even_if_it_answers: bool,
+    /// Show which one it is
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl RemoveBackend {
+    /// What happens if it answers.
+    pub(crate) const fn if_it_answers(&self) -> IfItAnswers {
+        if self.even_if_it_answers {
+            IfItAnswers::Retire
+        } else {
+            IfItAnswers::Refuse
+        }
+    }
+
     /// Whether anything is changed.
     pub(crate) const fn effects(&self) -> Effects {
         effects(self.dry_run)

@@ -1,5 +1,6 @@
 //! `xgene store`: split storage by name, without consent or genomics.
 
+mod backend;
 mod durability;
 mod gc;
 mod renew;
@@ -85,6 +86,7 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
             backends,
             dry_run,
         } => rm(&name, &backends, dry_run, session).await,
+        StoreVerb::Backend(verb) => backend::run(&verb, session).await,
         StoreVerb::Durability(args) => durability::run(&args, session),
         StoreVerb::Gc { backends, gc } => gc::run(&backends, &gc, session).await,
     }

@@ -93,3 +93,39 @@ fn a_missing_backend_and_a_short_grace_stop_it() {
     std::fs::rename(world.path("CA"), world.path("gone")).unwrap();
     gc(&world, &[]).expect_code("INSUFFICIENT_BACKENDS", 9);
 }
+
+#[test]
+fn a_backend_that_is_gone_stops_nothing_once_it_is_removed() {
+    let mut world = World::new(2, 4);
+    world.write("file", payload(10));
+    with_backends(&world, &["store", "put", "a", "file", "-n", "3"]).expect_ok();
+    let states = |world: &World| {
+        let list = with_backends(world, &["store", "backend", "list", "--json"]).expect_ok();
+        let backends = list.lines("summary")[0]["backends"].clone();
+        let backends = backends.as_array().unwrap().iter();
+        let state = |backend: &serde_json::Value| backend["state"].as_str().unwrap().to_owned();
+        backends.map(state).collect::<Vec<_>>()
+    };
+    assert_eq!(states(&world), ["answers", "answers", "answers", "answers"]);
+    let remove = [
+        "store", "backend", "remove", "backend2", "--reason", "it burnt",
+    ];
+    with_backends(&world, &remove).expect_code("INVALID_CONFIG", 2);
+    let remove = [&remove[..], &["--gone"]].concat();
+    with_backends(&world, &remove).expect_code("CONFLICT", 14);
+    std::fs::rename(world.path("CA"), world.path("away")).unwrap();
+    world.codes.retain(|code| *code != "CA");
+    gc(&world, &[]).expect_code("INSUFFICIENT_BACKENDS", 9);
+    let dry = [&remove[..], &["--dry-run"]].concat();
+    with_backends(&world, &dry).expect_ok();
+    assert_eq!(states(&world), ["answers", "answers", "answers", "missing"]);
+    let text = with_backends(&world, &remove).expect_ok().text();
+    assert!(text.contains("is gone for good"), "{text}");
+    assert_eq!(states(&world), ["answers", "answers", "answers", "gone"]);
+    gc(&world, &[]).expect_ok();
+    let found = with_backends(&world, &["store", "check", "a", "-n", "3"]);
+    assert_eq!(found.exit, 3, "{}", found.stderr);
+    with_backends(&world, &["store", "repair", "a", "-n", "3"]).expect_ok();
+    with_backends(&world, &["store", "check", "a", "-n", "3"]).expect_ok();
+    gc(&world, &[]).expect_ok();
+}

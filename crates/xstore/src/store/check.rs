@@ -105,7 +105,9 @@ impl Store {
         manifest: &Manifest,
     ) -> Vec<MetadataFault> {
         let body = manifest.body();
-        let looks = body.stored().map(|(share, at)| async move {
+        let there = body.stored();
+        let there = there.filter(|(_, at)| !sites.retired.contains(&at.backend));
+        let looks = there.map(|(share, at)| async move {
             let fault = |what, reason| MetadataFault {
                 backend: at.label.clone(),
                 what,

@@ -39,7 +39,7 @@ impl Store {
             label: place.label.clone(),
             share_prefix: place.share_prefix,
         });
-        erase(tag, remains.collect(), sites).await
+        self.erase(tag, remains.collect(), sites).await
     }
 
     /// What follows a commit: removes the shares that the manifest gives up, and closes the journal
@@ -61,7 +61,8 @@ impl Store {
             };
             given_up.retain(|remains| !named.contains(&(remains.backend, remains.share_prefix)));
             let tag = body.store_tag;
-            erase(tag, given_up, &self.sites(tag).await.known).await
+            self.erase(tag, given_up, &self.sites(tag).await.known)
+                .await
         };
         match entry {
             Some(entry) if pending.is_empty() && !body.keeps_earlier(now_unix_s) => {
@@ -74,6 +75,13 @@ impl Store {
 }
 
 impl Store {
+    /// Removes what can be removed; labels of the backends where that is not certain. A backend that
+    /// was retired is not waited for.
+    async fn erase(&self, tag: StoreTag, mut remains: Vec<Remains>, sites: &[Site]) -> Vec<String> {
+        remains.retain(|remains| !self.is_retired(remains.backend));
+        erase(tag, remains, sites).await
+    }
+
     /// Where the newest version of an object says that its shares are; nowhere once it is deleted.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use crate::buffers::SecretPool;
 use crate::chunk::{Dealing, OpenedChunk, Recomputed};
 use crate::error::{Error, FaultReason, ReasonKind, ShareFault, Shortage};
 use crate::geometry::Geometry;
-use crate::manifest::{Body, Location, ShareEntry};
+use crate::manifest::{Body, Location};
 use crate::store::Attached;
 use crate::store::experience::Experience;
 use crate::store::sites::{Site, Sites};
@@ -82,9 +82,13 @@ impl Reader {
         for entry in &body.shares {
             let index = ShareIndex::try_new(entry.index, access)?;
             let Some(location) = &entry.location else {
-                missing.push((entry.index, nowhere(entry)));
+                missing.push((entry.index, nowhere(format!("share {}", entry.index))));
                 continue;
             };
+            if sites.retired.contains(&location.backend) {
+                missing.push((entry.index, nowhere(location.label.clone())));
+                continue;
+            }
             let mut claimants: Vec<&Site> = sites
                 .known
                 .iter()
@@ -390,10 +394,10 @@ fn distinct(indices: impl Iterator<Item = ShareIndex>) -> usize {
     indices.collect::<BTreeSet<_>>().len()
 }
 
-/// A share that no backend took.
-fn nowhere(entry: &ShareEntry) -> ShareFault {
+/// A share that no backend took, or that is gone with its backend.
+fn nowhere(backend: String) -> ShareFault {
     ShareFault {
-        backend: format!("share {}", entry.index),
+        backend,
         segment: None,
         chunk: None,
         reason: FaultReason::NotStored,

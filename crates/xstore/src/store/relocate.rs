@@ -12,7 +12,7 @@ use xorida_core::ShareIndex;
 
 use crate::error::{Error, ShareFault};
 use crate::journal::{Former, Intent, Place};
-use crate::manifest::{Body, Held, Location, Manifest, STATE_LIVE};
+use crate::manifest::{Body, Held, Location, Manifest, STATE_LIVE, ShareEntry};
 use crate::names;
 use crate::placement::{self, FailureDomain};
 use crate::progress::{Observer, Stage};
@@ -124,7 +124,7 @@ impl Store {
         Ok((next, pending))
     }
 
-    /// A backend for each share that has none, as far as there are any that may have it; only the
+    /// A backend for each share that has none, or none any more, as far as there are any that may have it; only the
     /// owner can say so in a manifest.
     pub(crate) async fn vacancies(
         &self,
@@ -133,7 +133,11 @@ impl Store {
         effects: Effects,
     ) -> Result<Vec<Move>, Error> {
         let body = manifest.body();
-        let vacant = body.shares.iter().filter(|share| share.location.is_none());
+        let is_vacant = |share: &&ShareEntry| {
+            let at = share.location.as_ref();
+            at.is_none_or(|at| sites.retired.contains(&at.backend))
+        };
+        let vacant = body.shares.iter().filter(is_vacant);
         let vacant: Vec<u8> = vacant.map(|share| share.index).collect();
         let ours = self.keys().is_ok_and(|keys| keys.maker() == body.maker);
         let mut moves: Vec<Move> = Vec::new();
@@ -184,11 +188,16 @@ impl Store {
                 )));
             }
         }
+        let retired = self.retired();
         let domain_of = |backend| {
             let stored = body.stored().find(|(_, at)| at.backend == backend);
             let site = sites.known.iter().find(|site| site.uid == backend);
             let of_site = site.map(|site| site.attached.domain.clone());
-            of_site.or_else(|| stored.map(|(_, at)| at.failure_domain()))
+            let known = of_site.or_else(|| stored.map(|(_, at)| at.failure_domain()));
+            known.or_else(|| {
+                let gone = retired.iter().find(|gone| gone.backend == backend)?;
+                Some(gone.failure_domain())
+            })
         };
         let held = body.held.iter();
         let held = held.filter_map(|held| Some((held.index, domain_of(held.backend)?)));

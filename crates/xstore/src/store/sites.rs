@@ -3,7 +3,7 @@
 //! On first use by an owner a backend is given a random identity under that owner's tag. Shares and
 //! manifests are found by it, so a folder may be moved, renamed or relabelled without losing anything.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -40,6 +40,8 @@ pub(crate) struct Sites {
     /// Backends that were not waited for.
     pub(crate) late: Vec<Attached>,
     pub(crate) failures: Vec<BackendError>,
+    /// Backends that were retired; none of them is among the others.
+    pub(crate) retired: BTreeSet<BackendUid>,
 }
 
 /// Identities that were read once: they never change.
@@ -126,10 +128,15 @@ impl Store {
         tag: StoreTag,
         answers: impl Iterator<Item = Option<Result<Option<BackendUid>, BackendError>>>,
     ) -> Sites {
-        let mut sites = Sites::default();
+        let retired = self.retired().into_iter();
+        let mut sites = Sites {
+            retired: retired.map(|retired| retired.backend).collect(),
+            ..Sites::default()
+        };
         for (site, answer) in self.backends.iter().zip(answers) {
             let attached = site.clone();
             match answer {
+                Some(Ok(Some(uid))) if sites.retired.contains(&uid) => {}
                 Some(Ok(Some(uid))) => {
                     self.identities.insert(tag, site, uid);
                     sites.known.push(Site { uid, attached });
@@ -186,13 +193,17 @@ impl Store {
             return self.ensure_uid(site, tag).await;
         }
         match read_uid(site, tag).await? {
-            Some(uid) => Ok(uid),
+            Some(uid) => {
+                self.refuse_retired(site.backend.id(), uid)?;
+                Ok(uid)
+            }
             None => Ok(BackendUid(draw(&*self.entropy)?)),
         }
     }
 
     async fn ensure_uid(&self, site: &Attached, tag: StoreTag) -> Result<BackendUid, Error> {
         if let Some(uid) = read_uid(site, tag).await? {
+            self.refuse_retired(site.backend.id(), uid)?;
             return Ok(uid);
         }
         let uid = BackendUid(draw(&*self.entropy)?);

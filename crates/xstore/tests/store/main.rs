@@ -18,6 +18,7 @@ mod refresh;
 mod renew;
 mod repair;
 mod resolve;
+mod retire;
 mod roundtrip;
 mod slow;
 mod spares;

@@ -129,7 +129,7 @@ impl Inventory {
                 for (key, read) in keys.iter().zip(join_all(reads).await) {
                     match read {
                         Ok(Some((prefix, manifest))) => {
-                            missing.extend(not_among(sites, manifest.body()));
+                            missing.extend(store.not_among(sites, manifest.body()));
                             inventory.add((at, &sites[at]), prefix, &manifest, now_unix_s)?;
                         }
                         // Another collector removed it.
@@ -239,14 +239,18 @@ async fn read(
     Err(Error::ManifestInvalid("it stands under another's name"))
 }
 
-/// Backends that a manifest names and that are not among `sites`, with their labels.
-fn not_among(sites: &[Site], body: &Body) -> Vec<(BackendUid, String)> {
-    let label = |uid: BackendUid| {
-        let stored = body.stored().find(|(_, at)| at.backend == uid);
-        stored.map_or_else(|| uid.to_string(), |(_, at)| at.label.clone())
-    };
-    let held = body.held.iter().map(|held| held.backend);
-    let named = held.chain(body.stored().map(|(_, at)| at.backend));
-    let missing = named.filter(|uid| sites.iter().all(|site| site.uid != *uid));
-    missing.map(|uid| (uid, label(uid))).collect()
+impl Store {
+    /// Backends that a manifest names and that are neither among `sites` nor retired, with their
+    /// labels.
+    fn not_among(&self, sites: &[Site], body: &Body) -> Vec<(BackendUid, String)> {
+        let label = |uid: BackendUid| {
+            let stored = body.stored().find(|(_, at)| at.backend == uid);
+            stored.map_or_else(|| uid.to_string(), |(_, at)| at.label.clone())
+        };
+        let held = body.held.iter().map(|held| held.backend);
+        let named = held.chain(body.stored().map(|(_, at)| at.backend));
+        let there = |uid: BackendUid| sites.iter().any(|site| site.uid == uid);
+        let missing = named.filter(|uid| !there(*uid) && !self.is_retired(*uid));
+        missing.map(|uid| (uid, label(uid))).collect()
+    }
 }
