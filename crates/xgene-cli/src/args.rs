@@ -14,7 +14,7 @@ mod store;
 
 pub(crate) use check::{Check, Objects, Repair, Repairing, SharedFiles, StoreCheck, StoreRepair};
 pub(crate) use refresh::{Refresh, Refreshing, StoreRefresh};
-pub(crate) use store::{BackendVerb, Migrate, RemoveBackend, Renew, Resolve, Storing};
+pub(crate) use store::{BackendVerb, Migrate, Recover, RemoveBackend, Renew, Resolve, Storing};
 
 /// Split genomes over legal jurisdictions; read them only with consent.
 #[derive(Debug, Parser)]
@@ -403,6 +403,8 @@ pub(crate) enum StoreVerb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// End what earlier runs left; find every object again by the root key alone
+    Recover(Recover),
     /// List backends; end the claim of one that is gone
     #[command(subcommand)]
     Backend(BackendVerb),

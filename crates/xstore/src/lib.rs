@@ -65,9 +65,9 @@ pub use store::{
     Brake, CheckOptions, CheckReport, CheckedShare, DeleteReport, Effects, Found, Freshness,
     GcAction, GcOptions, GcReport, GcStep, GetOptions, GetReport, Guard, Happy, Health,
     IfItAnswers, Listed, Listing, Member, MemberState, Metadata, MetadataFault, MigrateOptions,
-    MigrateReport, OldShare, OldShares, OnCommit, PutOptions, Receipt, Recovered, RecoveryReport,
-    RefreshOptions, RefreshReport, RenewReport, RepairOptions, RepairReport, RepairedShare,
-    ResolveReport, SalvageReport, ShareSource, Store, StoreBuilder, Subset, UnknownMakers,
-    Unlisted, nothing_more,
+    MigrateReport, Objects, OldShare, OldShares, OnCommit, PutOptions, Receipt, Recovered,
+    RecoveryReport, RefreshOptions, RefreshReport, RenewReport, RepairOptions, RepairReport,
+    RepairedShare, ResolveReport, SalvageReport, ShareSource, Store, StoreBuilder, Subset,
+    UnknownMakers, Unlisted, nothing_more,
 };
 pub use xorida_core::{AccessStructure, Padding};

@@ -51,7 +51,7 @@ pub use delete::DeleteReport;
 pub use find::{Found, Freshness};
 pub use gc::{Brake, GcAction, GcOptions, GcReport, GcStep};
 pub use get::{GetOptions, GetReport, Guard, always};
-pub use list::{Listed, Listing, Unlisted};
+pub use list::{Listed, Listing, Objects, Unlisted};
 pub use migrate::{MigrateOptions, MigrateReport};
 pub use put::{Happy, OnCommit, PutOptions, Receipt, nothing_more};
 pub use recover::{Recovered, RecoveryReport};

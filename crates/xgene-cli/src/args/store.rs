@@ -1,5 +1,7 @@
 //! Options of what is written to a store when some of its backends are gone.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use xstore::{Effects, Happy, IfItAnswers, ShareSource};
 
@@ -138,6 +140,28 @@ impl Resolve {
     pub(crate) const fn effects(&self) -> Effects {
         effects(self.dry_run)
     }
+}
+
+/// `xgene store recover`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every command first ends what earlier runs left unfinished; this one does nothing else. With --scan
+root key and backends are enough: where manifest files, catalogue and journal are lost, it finds the
+newest manifest of every object. Names are nowhere but in the catalogue: `store get NAME` still finds
+an object by the name you remember.
+
+Example:
+  xgene store recover --scan --out found \\
+    --backend file:///a --backend file:///b --backend file:///c")]
+pub(crate) struct Recover {
+    #[command(flatten)]
+    pub(crate) backends: Backends,
+    /// Find every object that the backends have a manifest of
+    #[arg(long)]
+    pub(crate) scan: bool,
+    /// Write each manifest to this folder, as ID.xgm; nothing is replaced
+    #[arg(long, value_name = "DIR", requires = "scan")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// `xgene store backend`.

@@ -3,6 +3,7 @@
 mod backend;
 mod durability;
 mod gc;
+mod recover;
 mod renew;
 mod resolve;
 
@@ -86,6 +87,7 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
             backends,
             dry_run,
         } => rm(&name, &backends, dry_run, session).await,
+        StoreVerb::Recover(args) => recover::run(&args, session).await,
         StoreVerb::Backend(verb) => backend::run(&verb, session).await,
         StoreVerb::Durability(args) => durability::run(&args, session),
         StoreVerb::Gc { backends, gc } => gc::run(&backends, &gc, session).await,

@@ -83,7 +83,7 @@ impl Targets {
             found.push(target.map_err(|failure| failure.of(name)));
         }
         if args.names.is_empty() {
-            for object in store.objects().await? {
+            for object in store.objects().await?.ids {
                 let target = open_object(object, &store).await;
                 let target = target.map_err(|failure| failure.of(&object.to_string()));
                 found.extend(target.transpose());

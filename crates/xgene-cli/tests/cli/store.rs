@@ -211,3 +211,60 @@ fn of_two_newest_versions_one_is_kept() {
     let text = store(&world, &["resolve", "a"]).expect_ok().text();
     assert!(text.contains("nothing to resolve"), "{text}");
 }
+
+#[test]
+fn everything_is_found_again_by_the_root_key_alone() {
+    let world = World::new(2, 3);
+    world.write("file", payload(1000));
+    world.split("file").expect_ok();
+    for name in ["a", "gone", "a"] {
+        store(&world, &["put", name, "file"]).expect_ok();
+    }
+    store(&world, &["rm", "gone"]).expect_ok();
+    std::fs::remove_file(world.path("file.xgm")).unwrap();
+    for lost in ["catalogue", "journal"] {
+        std::fs::remove_dir_all(world.path("home").join(lost)).unwrap();
+    }
+    std::fs::remove_file(world.path("home/device")).unwrap();
+    std::fs::rename(world.path("CA"), world.path("away")).unwrap();
+
+    let scan = ["recover", "--scan", "--out", "found", "--json"];
+    let run = store(&world, &scan).expect_ok();
+    let mut lines = run.lines("summary");
+    let last = lines.pop().unwrap();
+    assert_eq!(
+        (&last["objects"], &last["complete"]),
+        (&3.into(), &true.into())
+    );
+    let of = |version: u64, state: &str| {
+        let mut of = lines
+            .iter()
+            .filter(|l| l["version"] == version && l["state"] == state);
+        of.next().unwrap()["file"].as_str().map(str::to_owned)
+    };
+    assert_eq!(of(2, "deleted"), None);
+    let (named, shared) = (of(2, "live").unwrap(), of(1, "live").unwrap());
+    assert!(world.path(&named).exists());
+    let get = ["get", &shared, "--sites", "sites.toml", "-o", "out"];
+    world.run(&get).expect_ok();
+    assert!(std::fs::read(world.path("out")).unwrap() == payload(1000));
+    assert_eq!(
+        store(&world, &["cat", "a"]).expect_ok().stdout,
+        payload(1000)
+    );
+
+    store(&world, &scan).expect_ok();
+    world.write(&named, "something else");
+    let text = store(&world, &["recover", "--scan", "--out", "found"]);
+    let text = text.expect_code("CONFLICT", 14).text();
+    assert!(text.contains("3 objects found, 1 of them"), "{text}");
+    assert_eq!(
+        std::fs::read(world.path(&named)).unwrap(),
+        b"something else"
+    );
+    std::fs::rename(world.path("JP"), world.path("away too")).unwrap();
+    let run = store(&world, &["recover", "--scan"]).expect_ok();
+    assert!(run.stderr.contains("no other object"), "{}", run.stderr);
+    store(&world, &["recover"]).expect_ok();
+    store(&world, &["recover", "--out", "found"]).expect_code("INVALID_CONFIG", 2);
+}

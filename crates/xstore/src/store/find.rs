@@ -36,6 +36,16 @@ pub enum Freshness {
     },
 }
 
+impl Freshness {
+    pub(crate) const fn of(answered: usize, needed: usize) -> Self {
+        if answered >= needed {
+            Self::Proven
+        } else {
+            Self::Unproven { answered, needed }
+        }
+    }
+}
+
 /// The manifest that counts.
 #[derive(Debug, Clone)]
 pub struct Found {
@@ -264,6 +274,15 @@ impl Store {
         )
     }
 
+    /// The newest manifest of one of [`Store::objects`], deleted or not.
+    ///
+    /// # Errors
+    /// As [`Store::find_name`], but for deleted objects.
+    pub async fn find_object(&self, object: ObjectId) -> Result<Found, Error> {
+        let found = self.find_id(object, Patience::All).await?;
+        found.ok_or_else(|| Error::ObjectNotFound(object.to_string()))
+    }
+
     /// The newest manifest of an object of this owner, deleted or not.
     pub(crate) async fn find_id(
         &self,
@@ -276,11 +295,7 @@ impl Store {
             _ => self.ask(wanted, Patience::All).await?,
         };
         let answered = copies.answered.len() + copies.strangers.len();
-        // Wherever among all backends W copies lie, one of so many answers has one.
-        let needed = self.access.map_or(self.backends.len(), |access| {
-            let quorum = write_quorum(access.threshold(), access.share_count());
-            (self.backends.len() + 1).saturating_sub(quorum)
-        });
+        let needed = self.answers_needed();
         if copies.manifests.is_empty() && answered < needed {
             return Err(Error::InsufficientBackends {
                 needed,
@@ -302,6 +317,14 @@ impl Store {
             });
         }
         Ok(found)
+    }
+
+    /// Wherever among all backends W copies lie, one of so many answers has one.
+    pub(crate) fn answers_needed(&self) -> usize {
+        self.access.map_or(self.backends.len(), |access| {
+            let quorum = write_quorum(access.threshold(), access.share_count());
+            (self.backends.len() + 1).saturating_sub(quorum)
+        })
     }
 
     /// Manifests of an object of this owner.
@@ -518,13 +541,7 @@ impl Store {
             remembered => remembered?,
         };
         let body = manifest.body();
-        let answered = copies.answered_of(body);
-        let needed = body.read_quorum();
-        let freshness = if answered >= needed {
-            Freshness::Proven
-        } else {
-            Freshness::Unproven { answered, needed }
-        };
+        let freshness = Freshness::of(copies.answered_of(body), body.read_quorum());
         Ok(Some(Found {
             manifest,
             freshness,

@@ -8,7 +8,7 @@ use crate::ids::{ObjectId, Prefix, StoreTag};
 use crate::manifest::{self, Manifest, Provenance, STATE_LIVE};
 use crate::names;
 use crate::store::Store;
-use crate::store::find::Patience;
+use crate::store::find::{Freshness, Patience};
 use crate::store::listing::Pages;
 use crate::store::sites::Site;
 
@@ -19,6 +19,15 @@ pub struct Listed {
     pub manifest: Manifest,
     /// The name it was put under, where this client knows it. Backends never learn names.
     pub name: Option<String>,
+}
+
+/// The objects that the backends show.
+#[derive(Debug)]
+pub struct Objects {
+    /// Those of which a backend has a manifest, deleted or not.
+    pub ids: BTreeSet<ObjectId>,
+    /// Whether so many backends answered that there are no others.
+    pub freshness: Freshness,
 }
 
 /// An object whose newest manifest is not known.
@@ -61,7 +70,7 @@ impl Store {
     /// As [`Store::objects`].
     pub async fn list(&self) -> Result<Listing, Error> {
         let mut listing = Listing::default();
-        for object_id in self.objects().await? {
+        for object_id in self.objects().await?.ids {
             match self.listed(object_id).await {
                 Ok(listed) => listing.objects.extend(listed),
                 Err(error) => listing.failed.push(Unlisted {
@@ -74,38 +83,35 @@ impl Store {
         Ok(listing)
     }
 
-    /// Ids of all objects of which a backend has a manifest, deleted or not.
+    /// Ids of all objects of which a backend has a manifest. Root key and backends are enough.
     ///
     /// # Errors
     /// [`Error::KeyMissing`] without the owner's keys; [`Error::InsufficientBackends`] when none
     /// answers.
-    pub async fn objects(&self) -> Result<BTreeSet<ObjectId>, Error> {
+    pub async fn objects(&self) -> Result<Objects, Error> {
         let tag = self.keys()?.store_tag();
         let sites = self.sites(tag).await;
-        if sites.known.is_empty() && sites.strangers.is_empty() {
-            let failures = sites.failures;
-            return Err(Error::InsufficientBackends {
-                needed: 1,
-                available: 0,
-                failures,
-            });
-        }
-        let mut objects: BTreeSet<ObjectId> = BTreeSet::new();
+        let mut answered = sites.strangers.len();
+        let mut ids: BTreeSet<ObjectId> = BTreeSet::new();
         let mut failures = sites.failures;
         for site in &sites.known {
             match self.objects_at(site, tag).await {
-                Ok(found) => objects.extend(found),
+                Ok(found) => {
+                    answered += 1;
+                    ids.extend(found);
+                }
                 Err(failure) => failures.push(failure),
             }
         }
-        if failures.len() == self.backends.len() {
+        if answered == 0 {
             return Err(Error::InsufficientBackends {
                 needed: 1,
                 available: 0,
                 failures,
             });
         }
-        Ok(objects)
+        let freshness = Freshness::of(answered, self.answers_needed());
+        Ok(Objects { ids, freshness })
     }
 
     /// One object of [`Store::objects`]; `None` when it was deleted.

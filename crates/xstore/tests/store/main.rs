@@ -20,6 +20,7 @@ mod repair;
 mod resolve;
 mod retire;
 mod roundtrip;
+mod scan;
 mod slow;
 mod spares;
 mod versions;
