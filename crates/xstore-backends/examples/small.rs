@@ -140,7 +140,7 @@ async fn put(store: &Store, number: usize) -> Result<(), Failure> {
 /// Finds the ids of all objects, and reads the manifests of some.
 async fn list(store: &Store, count: usize) -> Result<Time, Failure> {
     let start = Start::now();
-    let objects = store.objects().await?;
+    let objects = store.objects().await?.ids;
     let ids = start.per_one(count);
     if objects.len() != count {
         return Err(format!("{} of {count} objects are listed", objects.len()).into());
