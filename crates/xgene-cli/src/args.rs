@@ -14,7 +14,9 @@ mod store;
 
 pub(crate) use check::{Check, Objects, Repair, Repairing, SharedFiles, StoreCheck, StoreRepair};
 pub(crate) use refresh::{Refresh, Refreshing, StoreRefresh};
-pub(crate) use store::{BackendVerb, Migrate, Recover, RemoveBackend, Renew, Resolve, Storing};
+pub(crate) use store::{
+    BackendVerb, Migrate, Recover, Rekey, RemoveBackend, Renew, Resolve, Storing,
+};
 
 /// Split genomes over legal jurisdictions; read them only with consent.
 #[derive(Debug, Parser)]
@@ -259,6 +261,13 @@ pub(crate) enum Keys {
     Show,
     /// Make the root key now instead of at the first split
     Init,
+    /// Make a new root key; the old one is kept behind it, for what it made and for names
+    #[command(after_help = REKEY_HELP)]
+    Rekey {
+        /// Show what would happen
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Deal the root key into share files, any K of which restore it
     Backup {
         /// Share files needed to restore
@@ -281,6 +290,15 @@ pub(crate) enum Keys {
     #[command(subcommand)]
     Trust(Trust),
 }
+
+const REKEY_HELP: &str = "\
+Afterwards, run `xgene store rekey` for every store, back up the new key, bring it to your other
+installations, and give its maker key to those who pinned the old one.
+
+What the old key makes counts until an object is rekeyed, and never after that. This hides nothing: no
+key protects a payload, and names at the backends stay those of the oldest key. Whoever may write to
+the backends can still delete; a client that never saw an object believes the old key again if every
+newer manifest is gone.";
 
 /// `xgene keys trust`.
 #[derive(Debug, Subcommand)]
@@ -391,6 +409,8 @@ pub(crate) enum StoreVerb {
     Migrate(Migrate),
     /// Let an object be read for longer, also one that has expired
     Renew(Renew),
+    /// Authenticate every object anew after `xgene keys rekey`; run again until none is left
+    Rekey(Rekey),
     /// Show the newest versions of an object of which there are two, and keep one
     Resolve(Resolve),
     /// Delete an object

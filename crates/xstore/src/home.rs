@@ -62,6 +62,15 @@ impl Home {
         Ok((OwnerKeys::derive(&root), new))
     }
 
+    /// The owner's keys under a new root key; the old one is kept behind it.
+    ///
+    /// # Errors
+    /// As [`file::replace_root_key`].
+    pub fn rekey(&self, entropy: &dyn Entropy) -> Result<OwnerKeys, Error> {
+        let root = file::replace_root_key(&self.root_key_path(), entropy)?;
+        Ok(OwnerKeys::derive(&root))
+    }
+
     /// Pinned makers.
     ///
     /// # Errors

@@ -17,9 +17,13 @@ use crate::ids::{BackendUid, MakerKey, ObjectId, Prefix, PutId, StoreTag};
 pub mod file;
 pub mod trust;
 
-/// 32 random bytes from which every key of an owner is derived; wiped on drop.
+/// 32 random bytes from which every key of an owner is derived, and those that they replaced; wiped
+/// on drop.
+///
+/// Manifests are made under the newest. The older ones verify what they made, and the oldest goes on
+/// naming everything at the backends: names cannot change while what they name stays.
 #[derive(Clone, ZeroizeOnDrop)]
-pub struct RootKey([u8; 32]);
+pub struct RootKey(Vec<[u8; 32]>);
 
 impl RootKey {
     /// Length in bytes.
@@ -30,31 +34,55 @@ impl RootKey {
     /// # Errors
     /// When the random source fails.
     pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyFailed> {
-        let mut key = Self([0; Self::LEN]);
-        entropy.fill(&mut key.0)?;
+        let mut key = Self(vec![[0; Self::LEN]]);
+        entropy.fill(&mut key.0[0])?;
         Ok(key)
     }
 
-    /// Takes over key bytes, for example from a backup.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-        Self(bytes)
+    /// A new root key in the place of this one, which is kept behind it.
+    ///
+    /// # Errors
+    /// When the random source fails.
+    pub fn replace(&self, entropy: &dyn Entropy) -> Result<Self, EntropyFailed> {
+        let mut key = Self::generate(entropy)?;
+        key.0.extend(&self.0);
+        Ok(key)
     }
 
-    /// The key itself, to be written to a key file or a backup and nowhere else.
+    /// Takes over key bytes that replaced no others.
     #[must_use]
-    pub const fn expose(&self) -> &[u8; Self::LEN] {
-        &self.0
+    pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(vec![bytes])
     }
 
-    /// Expands one sub-key: HKDF-SHA256 (RFC 5869) without salt, `label` as info.
-    fn derive(&self, label: &str) -> Zeroizing<[u8; 32]> {
-        let mut okm = Zeroizing::new([0; 32]);
-        // 32 bytes are within HKDF's limit of 255 hash lengths, the only error there is.
-        let expanded = Hkdf::<Sha256>::new(None, &self.0).expand(label.as_bytes(), okm.as_mut());
-        debug_assert!(expanded.is_ok());
-        okm
+    /// Takes over what [`RootKey::expose`] gave, for example from a backup; `None` for anything that
+    /// is not one or more keys.
+    #[must_use]
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        let (keys, rest) = bytes.as_chunks();
+        (!keys.is_empty() && rest.is_empty()).then(|| Self(keys.to_vec()))
     }
+
+    /// The keys themselves, the newest first, to be written to a key file or a backup and nowhere
+    /// else.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        self.0.as_flattened()
+    }
+
+    /// The newest key and the one that it replaced last, and so on to the oldest.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &[u8; Self::LEN]> {
+        self.0.iter()
+    }
+}
+
+/// Expands one sub-key: HKDF-SHA256 (RFC 5869) without salt, `label` as info.
+fn expand(root: &[u8; RootKey::LEN], label: &str) -> Zeroizing<[u8; 32]> {
+    let mut okm = Zeroizing::new([0; 32]);
+    // 32 bytes are within HKDF's limit of 255 hash lengths, the only error there is.
+    let expanded = Hkdf::<Sha256>::new(None, root).expand(label.as_bytes(), okm.as_mut());
+    debug_assert!(expanded.is_ok());
+    okm
 }
 
 impl fmt::Debug for RootKey {
@@ -63,10 +91,31 @@ impl fmt::Debug for RootKey {
     }
 }
 
+/// What manifests are made with under one root key.
+struct Authenticator {
+    signing: SigningKey,
+    mac: Zeroizing<[u8; 32]>,
+}
+
+impl Authenticator {
+    fn derive(root: &[u8; RootKey::LEN]) -> Self {
+        let [(mac, _), (signing, _), ..] = INVENTORY;
+        Self {
+            signing: SigningKey::from_bytes(&expand(root, signing)),
+            mac: expand(root, mac),
+        }
+    }
+
+    fn maker(&self) -> MakerKey {
+        MakerKey(self.signing.verifying_key().to_bytes())
+    }
+}
+
 /// The keys that a store uses, each derived from the root key under its own label.
 pub struct OwnerKeys {
-    signing: SigningKey,
-    manifest_mac: Zeroizing<[u8; 32]>,
+    current: Authenticator,
+    /// Of the root keys that were replaced, the newest first.
+    former: Vec<Authenticator>,
     names: Zeroizing<[u8; 32]>,
     store_tag: StoreTag,
     backup: RootKey,
@@ -93,13 +142,15 @@ impl OwnerKeys {
     /// Derives all keys.
     #[must_use]
     pub fn derive(root: &RootKey) -> Self {
-        let [mac, signing, names, tag] = INVENTORY.map(|(label, _)| root.derive(label));
+        let [.., (names, _), (tag, _)] = INVENTORY;
+        let (newest, former) = (&root.0[0], &root.0[1..]);
+        let oldest = former.last().unwrap_or(newest);
         let mut store_tag = [0; 16];
-        store_tag.copy_from_slice(&tag[..16]);
+        store_tag.copy_from_slice(&expand(oldest, tag)[..16]);
         Self {
-            signing: SigningKey::from_bytes(&signing),
-            manifest_mac: mac,
-            names,
+            current: Authenticator::derive(newest),
+            former: former.iter().map(Authenticator::derive).collect(),
+            names: expand(oldest, names),
             store_tag: StoreTag(store_tag),
             backup: root.clone(),
         }
@@ -114,7 +165,23 @@ impl OwnerKeys {
     /// Public key under which others recognise this owner's manifests.
     #[must_use]
     pub fn maker(&self) -> MakerKey {
-        MakerKey(self.signing.verifying_key().to_bytes())
+        self.current.maker()
+    }
+
+    /// Under how many later keys than this maker's the owner makes manifests by now: none for
+    /// [`OwnerKeys::maker`]; `None` for a maker that is not this owner.
+    #[must_use]
+    pub fn age_of(&self, maker: MakerKey) -> Option<usize> {
+        self.makers().position(|ours| ours == maker)
+    }
+
+    /// Every public key that this owner has had, the newest first.
+    pub fn makers(&self) -> impl Iterator<Item = MakerKey> {
+        self.authenticators().map(Authenticator::maker)
+    }
+
+    fn authenticators(&self) -> impl Iterator<Item = &Authenticator> {
+        std::iter::once(&self.current).chain(&self.former)
     }
 
     /// First part of every name of this owner.
@@ -144,17 +211,17 @@ impl OwnerKeys {
     /// HMAC and signature over `message`, as a manifest carries them.
     #[must_use]
     pub fn authenticate(&self, message: &[u8]) -> ([u8; 32], [u8; 64]) {
-        let mac = hmac_sha256(&self.manifest_mac, &[message]);
-        (mac, self.signing.sign(message).to_bytes())
+        let Authenticator { signing, mac } = &self.current;
+        let mac = hmac_sha256(mac, &[message]);
+        (mac, signing.sign(message).to_bytes())
     }
 
-    /// Whether `mac` is ours over `message`, in constant time.
+    /// Whether `mac` is that of `maker`, one of this owner's keys, over `message`; in constant time.
     #[must_use]
-    pub fn verify_mac(&self, message: &[u8], mac: &[u8; 32]) -> bool {
+    pub fn verify_mac(&self, maker: MakerKey, message: &[u8], mac: &[u8; 32]) -> bool {
         use subtle::ConstantTimeEq as _;
-        hmac_sha256(&self.manifest_mac, &[message])
-            .ct_eq(mac)
-            .into()
+        let by = self.authenticators().find(|key| key.maker() == maker);
+        by.is_some_and(|key| hmac_sha256(&key.mac, &[message]).ct_eq(mac).into())
     }
 
     /// Every part is prefixed with its length, so no two lists of parts give one input.
@@ -233,12 +300,49 @@ mod tests {
     fn a_signature_holds_for_its_message_and_maker_only() {
         let keys = keys();
         let (mac, signature) = keys.authenticate(b"message");
-        assert!(keys.verify_mac(b"message", &mac));
-        assert!(!keys.verify_mac(b"massage", &mac));
+        assert!(keys.verify_mac(keys.maker(), b"message", &mac));
+        assert!(!keys.verify_mac(keys.maker(), b"massage", &mac));
         assert!(verify_signature(keys.maker(), b"message", &signature));
         assert!(!verify_signature(keys.maker(), b"massage", &signature));
         let other = OwnerKeys::derive(&RootKey::from_bytes([8; 32]));
         assert!(!verify_signature(other.maker(), b"message", &signature));
+    }
+
+    #[test]
+    fn a_replaced_key_verifies_what_it_made_and_goes_on_naming() {
+        let old = RootKey::from_bytes([7; 32]);
+        let new = old.replace(&crate::entropy::OsEntropy).unwrap();
+        let (former, keys) = (OwnerKeys::derive(&old), OwnerKeys::derive(&new));
+        assert_eq!(new.expose()[32..], [7; 32]);
+        assert_eq!(keys.store_tag(), former.store_tag());
+        assert_eq!(keys.named_object("a"), former.named_object("a"));
+        let ages = [keys.maker(), former.maker(), MakerKey([1; 32])];
+        assert_eq!(
+            ages.map(|maker| keys.age_of(maker)),
+            [Some(0), Some(1), None]
+        );
+        let (mac, signature) = former.authenticate(b"message");
+        assert!(keys.verify_mac(former.maker(), b"message", &mac));
+        assert!(!keys.verify_mac(keys.maker(), b"message", &mac));
+        assert!(
+            !former.verify_mac(keys.maker(), b"message", &mac),
+            "not its key"
+        );
+        let (mac, new_signature) = keys.authenticate(b"message");
+        assert!(!keys.verify_mac(former.maker(), b"message", &mac));
+        assert_ne!(new_signature, signature);
+    }
+
+    #[test]
+    fn key_bytes_are_one_or_more_whole_keys() {
+        let twice = RootKey::from_bytes([1; 32])
+            .replace(&crate::entropy::OsEntropy)
+            .unwrap();
+        let again = RootKey::from_slice(twice.expose()).unwrap();
+        assert_eq!(again.expose(), twice.expose());
+        for len in [0, 1, 31, 33, 63, 65] {
+            assert!(RootKey::from_slice(&vec![0; len]).is_none(), "{len}");
+        }
     }
 
     #[test]

@@ -66,8 +66,8 @@ pub use store::{
     GcAction, GcOptions, GcReport, GcStep, GetOptions, GetReport, Guard, Happy, Health,
     IfItAnswers, Listed, Listing, Member, MemberState, Metadata, MetadataFault, MigrateOptions,
     MigrateReport, Objects, OldShare, OldShares, OnCommit, PutOptions, Receipt, Recovered,
-    RecoveryReport, RefreshOptions, RefreshReport, RenewReport, RepairOptions, RepairReport,
-    RepairedShare, ResolveReport, SalvageReport, ShareSource, Store, StoreBuilder, Subset,
-    UnknownMakers, Unlisted, nothing_more,
+    RecoveryReport, RefreshOptions, RefreshReport, RekeyReport, RenewReport, RepairOptions,
+    RepairReport, RepairedShare, ResolveReport, SalvageReport, ShareSource, Store, StoreBuilder,
+    Subset, UnknownMakers, Unlisted, nothing_more,
 };
 pub use xorida_core::{AccessStructure, Padding};

@@ -365,7 +365,7 @@ impl Body {
 /// How much is proven about who made a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Provenance {
-    /// HMAC and signature are this owner's.
+    /// HMAC and signature are this owner's, under the present key or a replaced one.
     Owner,
     /// The signature is that of a pinned maker, by this name.
     Pinned(String),
@@ -517,8 +517,9 @@ impl<'a> Envelope<'a> {
     fn provenance(&self, verifier: &Verifier<'_>) -> Result<Provenance, Error> {
         let message = message(self.signed);
         let signed = verify_signature(self.maker, &message, &self.signature);
-        if let Some(owner) = verifier.owner.filter(|owner| owner.maker() == self.maker) {
-            return if signed && owner.verify_mac(&message, &self.mac) {
+        let ours = |owner: &&OwnerKeys| owner.age_of(self.maker).is_some();
+        if let Some(owner) = verifier.owner.filter(ours) {
+            return if signed && owner.verify_mac(self.maker, &message, &self.mac) {
                 Ok(Provenance::Owner)
             } else {
                 Err(Error::ManifestInvalid("it was changed after it was signed"))

@@ -114,6 +114,23 @@ impl Renew {
     }
 }
 
+/// `xgene store rekey`.
+#[derive(Debug, Args)]
+pub(crate) struct Rekey {
+    #[command(flatten)]
+    pub(crate) backends: Backends,
+    /// Show how many are left
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Rekey {
+    /// Whether anything is changed.
+    pub(crate) const fn effects(&self) -> Effects {
+        effects(self.dry_run)
+    }
+}
+
 /// `xgene store resolve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -26,6 +26,7 @@ pub(crate) fn run(args: Keys, session: &Session) -> Result<u8, Failure> {
             session.keys_or_new()?;
             show(session)?;
         }
+        Keys::Rekey { dry_run } => rekey(session, dry_run)?,
         Keys::Backup {
             threshold,
             shares,
@@ -41,9 +42,12 @@ fn show(session: &Session) -> Result<(), Failure> {
     let terminal = session.terminal;
     let path = session.home.root_key_path();
     let keys = session.home.keys()?;
-    let maker = keys.as_ref().map(|keys| to_did_key(keys.maker()));
+    let makers = keys.iter().flat_map(OwnerKeys::makers).map(to_did_key);
+    let makers: Vec<String> = makers.collect();
+    let (maker, former) = (makers.first(), makers.iter().skip(1));
     terminal.message("summary", json!({
         "root_key": path.display().to_string(), "exists": keys.is_some(), "maker": maker,
+        "former_makers": former.clone().collect::<Vec<_>>(),
         "derived": INVENTORY.map(|(label, purpose)| json!({ "label": label, "purpose": purpose })),
     }));
     terminal.say("No key protects the payload: k shares read it, fewer cannot.");
@@ -51,6 +55,7 @@ fn show(session: &Session) -> Result<(), Failure> {
         Some(maker) => {
             terminal.say(&format!("root key   {}", path.display()));
             terminal.say(&format!("maker key  {maker}"));
+            former.for_each(|maker| terminal.say(&format!("replaced   {maker}")));
         }
         None => terminal.say("root key   none yet; it is made at the first split"),
     }
@@ -59,6 +64,35 @@ fn show(session: &Session) -> Result<(), Failure> {
         derived.add_row([label, purpose]);
     }
     terminal.say(&derived.to_string());
+    Ok(())
+}
+
+/// Makes a new root key. The store is not touched: another command authenticates its objects anew.
+fn rekey(session: &Session, dry_run: bool) -> Result<(), Failure> {
+    let terminal = session.terminal;
+    let path = session.home.root_key_path();
+    let old = session.home.keys()?.ok_or(xstore::Error::KeyMissing)?;
+    let old = to_did_key(old.maker());
+    if dry_run {
+        terminal.message(
+            "summary",
+            json!({ "maker": old, "former_maker": null, "dry_run": true }),
+        );
+        terminal.say(&format!(
+            "{} would hold a new root key, with that of {old} behind it",
+            path.display()
+        ));
+        return Ok(());
+    }
+    let keys = session.home.rekey(&*session.entropy)?;
+    let maker = to_did_key(keys.maker());
+    terminal.message(
+        "summary",
+        json!({ "maker": maker, "former_maker": old, "dry_run": false }),
+    );
+    terminal.say(&format!("maker key  {maker}"));
+    terminal.say(&format!("replaced   {old}"));
+    terminal.say("next: xgene store rekey for every store, then xgene keys backup");
     Ok(())
 }
 
@@ -105,10 +139,9 @@ fn restore(session: &Session, paths: &[PathBuf]) -> Result<(), Failure> {
         .collect::<Result<Vec<_>, _>>();
     let secret =
         combine_files(&parsed.map_err(xstore::Error::from)?).map_err(xstore::Error::from)?;
-    let bytes: [u8; RootKey::LEN] = secret.as_slice().try_into().map_err(|_| {
+    let key = RootKey::from_slice(&secret).ok_or_else(|| {
         xstore::Error::KeyMismatch("these are the shares of something else than a root key".into())
     })?;
-    let key = RootKey::from_bytes(bytes);
     let path = session.home.root_key_path();
     if path.symlink_metadata().is_ok() {
         let message = format!("{} exists", path.display());

@@ -4,6 +4,7 @@ mod backend;
 mod durability;
 mod gc;
 mod recover;
+mod rekey;
 mod renew;
 mod resolve;
 
@@ -81,6 +82,7 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
         StoreVerb::Refresh(args) => refresh::store(&args, session).await,
         StoreVerb::Migrate(args) => migrate::run(&args, session).await,
         StoreVerb::Renew(args) => renew::run(&args, session).await,
+        StoreVerb::Rekey(args) => rekey::run(&args, session).await,
         StoreVerb::Resolve(args) => resolve::run(&args, session).await,
         StoreVerb::Rm {
             name,

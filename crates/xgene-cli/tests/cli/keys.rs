@@ -97,3 +97,73 @@ fn pins_are_added_listed_and_removed() {
         .run(&["keys", "trust", "add", "x", "did:web:x"])
         .expect_code("INVALID_CONFIG", 2);
 }
+
+#[test]
+fn a_new_root_key_takes_over_every_object() {
+    use crate::store::store;
+    let world = World::new(2, 3);
+    world.run(&["keys", "rekey"]).expect_code("KEY_MISSING", 4);
+    world.write("file", payload(1000));
+    world.split("file").expect_ok();
+    for name in ["a", "gone"] {
+        store(&world, &["put", name, "file"]).expect_ok();
+    }
+    store(&world, &["rm", "gone"]).expect_ok();
+    let maker = |world: &World| {
+        let show = world.run(&["keys", "show", "--json"]).expect_ok();
+        let line = show.lines("summary")[0].clone();
+        let former = line["former_makers"].as_array().unwrap().len();
+        (line["maker"].as_str().unwrap().to_owned(), former)
+    };
+    let before = std::fs::read(world.path("home/root.key")).unwrap();
+    let old = maker(&world);
+    world.run(&["keys", "rekey", "--dry-run"]).expect_ok();
+    assert_eq!(std::fs::read(world.path("home/root.key")).unwrap(), before);
+    let text = world.run(&["keys", "rekey"]).expect_ok().text();
+    assert!(text.contains("xgene store rekey"), "{text}");
+    let new = maker(&world);
+    assert!(
+        new.0 != old.0 && (old.1, new.1) == (0, 1),
+        "{old:?} {new:?}"
+    );
+    assert!(text.contains(&old.0) && text.contains(&new.0), "{text}");
+
+    let counts = |run: &crate::world::Run| {
+        let line = run.lines("summary")[0].clone();
+        ["objects", "rekeyed", "failed"].map(|field| line[field].as_u64().unwrap())
+    };
+    let shares = world.shares();
+    let dry = store(&world, &["rekey", "--dry-run", "--json"]).expect_ok();
+    assert_eq!(counts(&dry), [3, 3, 0]);
+    // One backend down is no reason to wait: two of three can commit.
+    std::fs::rename(world.path("CA"), world.path("away")).unwrap();
+    assert_eq!(
+        counts(&store(&world, &["rekey", "--json"]).expect_ok()),
+        [3, 3, 0]
+    );
+    std::fs::rename(world.path("away"), world.path("CA")).unwrap();
+    assert_eq!(
+        counts(&store(&world, &["rekey", "--json"]).expect_ok()),
+        [3, 0, 0]
+    );
+    assert_eq!(world.shares(), shares);
+    assert_eq!(
+        store(&world, &["cat", "a"]).expect_ok().stdout,
+        payload(1000)
+    );
+    store(&world, &["cat", "gone"]).expect_code("OBJECT_NOT_FOUND", 4);
+    world.run(&["get", "file.xgm", "-o", "out"]).expect_ok();
+
+    // The backup has both keys.
+    world.run(&["keys", "backup", "-o", "backup"]).expect_ok();
+    std::fs::remove_dir_all(world.path("home")).unwrap();
+    let share = |i: u8| format!("backup/root-key.{i}-of-3.xida");
+    world
+        .run(&["keys", "restore", &share(1), &share(3)])
+        .expect_ok();
+    assert_eq!(maker(&world), new);
+    assert_eq!(
+        store(&world, &["cat", "a"]).expect_ok().stdout,
+        payload(1000)
+    );
+}

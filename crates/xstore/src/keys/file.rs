@@ -25,6 +25,8 @@ const MAX_LEN: u64 = 1 << 20;
 
 /// First word of a key line; the number is the version of the line.
 const KEY_LINE: &str = "xgene-root-key-1";
+/// The same of a root key with those that it replaced.
+const REPLACED_LINE: &str = "xgene-root-key-2";
 
 /// Reads the root key at `path`; `None` when there is no file.
 ///
@@ -40,16 +42,35 @@ pub fn read_root_key(path: &Path) -> Result<Option<RootKey>, Error> {
         .find(|line| !line.starts_with('#'))
         .unwrap_or_default();
     let mut words = line.split(' ');
-    let key = (words.next() == Some(KEY_LINE))
-        .then(|| words.next().and_then(unhex::<32>))
-        .flatten();
+    let version = words.next();
+    let key = words.next().and_then(parse_keys);
+    let key = key.filter(|key| version == Some(first_word(key)));
     let check = words.next().and_then(unhex::<4>);
     match (key, check, words.next()) {
-        (Some(key), Some(sum), None) if sum == checksum(&key) => Ok(Some(RootKey::from_bytes(key))),
+        (Some(key), Some(sum), None) if sum == checksum(&key) => Ok(Some(key)),
         _ => Err(Error::KeyMismatch(format!(
             "{} is not a whole root key",
             path.display()
         ))),
+    }
+}
+
+/// Keys of 64 digits each, without anything between them.
+fn parse_keys(digits: &str) -> Option<RootKey> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
+    for key in digits.as_bytes().chunks(2 * RootKey::LEN) {
+        let key = Zeroizing::new(unhex::<{ RootKey::LEN }>(std::str::from_utf8(key).ok()?)?);
+        bytes.extend_from_slice(&key[..]);
+    }
+    RootKey::from_slice(&bytes)
+}
+
+/// What stands before a key: one that replaced none has the form that it always had.
+fn first_word(key: &RootKey) -> &'static str {
+    if key.each().count() == 1 {
+        KEY_LINE
+    } else {
+        REPLACED_LINE
     }
 }
 
@@ -79,13 +100,7 @@ pub fn read_or_create_root_key(
 /// # Errors
 /// [`Error::Conflict`] when the file exists, [`Error::Output`] when it cannot be written.
 pub fn write_root_key(path: &Path, key: &RootKey) -> Result<(), Error> {
-    let digits = Zeroizing::new(hex(key.expose()));
-    let text = Zeroizing::new(format!(
-        "# Root key of one owner of split data. Keep it secret; keep a backup.\n{KEY_LINE} {} {}\n",
-        digits.as_str(),
-        hex(&checksum(key.expose()))
-    ));
-    let staged = stage(path, &text)?;
+    let staged = stage(path, &key_text(key))?;
     let linked = fs::hard_link(&staged, path);
     let _ = fs::remove_file(&staged);
     match linked {
@@ -98,9 +113,43 @@ pub fn write_root_key(path: &Path, key: &RootKey) -> Result<(), Error> {
     }
 }
 
-/// Four bytes that catch a mistyped key; they say nothing about it (HMAC under the key itself).
-fn checksum(key: &[u8; 32]) -> [u8; 4] {
-    let mac = hmac_sha256(key, &[b"xgene/root-key-check/1"]);
+/// Replaces the root key at `path` by a new one that keeps it.
+///
+/// # Errors
+/// As [`read_root_key`]; [`Error::KeyMissing`] when there is none, [`Error::Output`] or
+/// [`Error::Random`] when a new one cannot be made.
+pub fn replace_root_key(path: &Path, entropy: &dyn Entropy) -> Result<RootKey, Error> {
+    // Of two at once the second must keep what the first made.
+    let _lock = lock(&path.with_extension("lock"))?;
+    let key = read_root_key(path)?.ok_or(Error::KeyMissing)?;
+    let key = key.replace(entropy)?;
+    write_private(path, &key_text(&key))?;
+    Ok(key)
+}
+
+fn key_text(key: &RootKey) -> Zeroizing<String> {
+    let digits = Zeroizing::new(hex(key.expose()));
+    Zeroizing::new(format!(
+        "# Root key of one owner of split data. Keep it secret; keep a backup.\n{} {} {}\n",
+        first_word(key),
+        digits.as_str(),
+        hex(&checksum(key))
+    ))
+}
+
+/// Four bytes that catch a mistyped key; they say nothing about it (HMAC under the key itself, over
+/// those that it replaced).
+fn checksum(key: &RootKey) -> [u8; 4] {
+    let mut keys = key.each();
+    let Some(newest) = keys.next() else {
+        return [0; 4]; // There is no root key without a newest one.
+    };
+    let label: &[u8] = b"xgene/root-key-check/1";
+    let parts: Vec<&[u8]> = [label]
+        .into_iter()
+        .chain(keys.map(|key| &key[..]))
+        .collect();
+    let mac = hmac_sha256(newest, &parts);
     [mac[0], mac[1], mac[2], mac[3]]
 }
 
@@ -237,6 +286,32 @@ mod tests {
             1,
             "nothing staged left"
         );
+    }
+
+    #[test]
+    fn a_replaced_key_stands_behind_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("root.key");
+        let none = replace_root_key(&path, &OsEntropy).unwrap_err();
+        assert_eq!(none.code(), "KEY_MISSING");
+        let (first, _) = read_or_create_root_key(&path, &OsEntropy).unwrap();
+        replace_root_key(&path, &OsEntropy).unwrap();
+        let third = replace_root_key(&path, &OsEntropy).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let read = read_root_key(&path).unwrap().unwrap();
+        assert_eq!(read.expose(), third.expose());
+        assert_eq!(read.expose()[64..], *first.expose());
+        let good = fs::read_to_string(&path).unwrap();
+        let oldest = good.rfind(' ').unwrap() - 1;
+        let mut typo = good.clone().into_bytes();
+        typo[oldest] = if typo[oldest] == b'0' { b'1' } else { b'0' };
+        for bad in [
+            String::from_utf8(typo).unwrap(),
+            good.replace("key-2", "key-1"),
+        ] {
+            fs::write(&path, bad).unwrap();
+            assert_eq!(read_root_key(&path).unwrap_err().code(), "KEY_MISMATCH");
+        }
     }
 
     #[test]

@@ -88,11 +88,9 @@ impl Store {
     /// [`Error::InsufficientBackends`] when too few answer to say which version is the newest.
     async fn named_now(&self, from: &Manifest) -> Result<BTreeSet<(BackendUid, Prefix)>, Error> {
         let (copies, _) = self.follow(from, Patience::All).await?;
-        let manifests = copies.manifests.iter().chain([from]).map(Manifest::body);
-        let newest = manifests.clone().map(|body| body.version).max();
-        let newest = manifests.filter(|body| Some(body.version) == newest);
+        let newest = self.newest(copies.manifests.iter().chain([from]).cloned());
         let mut named = BTreeSet::new();
-        for body in newest {
+        for body in newest.iter().map(Manifest::body) {
             copies.expect_fresh(body)?;
             let stored = body.stored().filter(|_| body.state == STATE_LIVE);
             named.extend(stored.map(|(_, at)| (at.backend, at.share_prefix)));
@@ -124,7 +122,7 @@ impl Store {
         let newest = copies
             .manifests
             .iter()
-            .max_by_key(|copy| copy.body().version);
+            .max_by_key(|copy| self.rank(copy.body()));
         let newest = newest.ok_or(Error::InsufficientBackends {
             needed: 1,
             available: 0,

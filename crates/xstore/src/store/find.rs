@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 
 use crate::backend::{BackendError, BackendErrorKind};
-use crate::catalogue::{Mark, check_mark};
+use crate::catalogue::Mark;
 use crate::error::Error;
 use crate::ids::{BackendUid, MakerKey, ManifestHash, ObjectId, Prefix, StoreTag};
 use crate::manifest::{self, Body, Location, Manifest, Provenance, STATE_DELETED};
@@ -252,8 +252,8 @@ impl Store {
             let wanted = Wanted::of(&newest);
             copies.add(self.copies_with(&places, wanted, patience).await?);
             let later = copies.manifests.iter().map(Manifest::body);
-            let later = later.filter(|body| body.version > newest.version);
-            match later.max_by_key(|body| body.version) {
+            let later = later.filter(|body| self.rank(body) > self.rank(&newest));
+            match later.max_by_key(|body| self.rank(body)) {
                 Some(later) => newest = later.clone(),
                 None => return Ok((copies, sites)),
             }
@@ -308,7 +308,7 @@ impl Store {
             self.complete(&found.manifest, &copies, &sites).await;
         }
         if found.is_none()
-            && let Some(mark) = self.catalogue.mark(wanted.maker, object)?
+            && let Some(mark) = self.mark(wanted.maker, object)?
         {
             // What was seen once does not vanish: not even a deletion removes every manifest.
             return Err(Error::Rollback {
@@ -367,7 +367,7 @@ impl Store {
         if copies.late == 0 {
             return Ok(true);
         }
-        let seen = self.catalogue.mark(wanted.maker, wanted.object)?;
+        let seen = self.mark(wanted.maker, wanted.object)?;
         Ok(
             committed(copies.manifests.iter(), |hash| copies.holders(hash))
                 .is_some_and(|version| seen.is_none_or(|seen| seen.version <= version)),
@@ -442,7 +442,7 @@ impl Store {
         wanted: Wanted,
         patience: Patience,
     ) -> Result<Copies, Error> {
-        let seen = self.catalogue.mark(wanted.maker, wanted.object)?;
+        let seen = self.mark(wanted.maker, wanted.object)?;
         let seen = seen.map_or(0, |seen| seen.version);
         let reads = places
             .iter()
@@ -460,7 +460,7 @@ impl Store {
         Ok(Copies::read(places, reads.into_iter()))
     }
 
-    /// The valid manifests of the highest version at one backend; a forged or damaged copy is
+    /// The valid manifests of the highest rank at one backend; a forged or damaged copy is
     /// passed over, because one valid copy is enough. Only the maker of the object counts: another
     /// maker that is trusted for its own objects has no word in this one.
     async fn copy_at(
@@ -483,10 +483,11 @@ impl Store {
         .await?;
         let mut found: Vec<Manifest> = Vec::new();
         for (version, hash) in names {
-            if found
-                .first()
-                .is_some_and(|first| first.body().version > version)
-            {
+            // Below what a replaced key made there may be something of a later key.
+            let settles = |copy: &Manifest| {
+                copy.body().version > version && self.age_of(copy.body().maker) == 0
+            };
+            if found.iter().any(settles) {
                 break;
             }
             let key = names::manifest(tag, prefix, version, hash);
@@ -507,28 +508,28 @@ impl Store {
                 Err(_) => continue,
             };
             let named_so = copy.body().object_id == wanted.object
-                && copy.body().maker == wanted.maker
+                && self.is_same_owner(copy.body().maker, wanted.maker)
                 && copy.body().version == version
                 && copy.hash() == hash;
             if named_so {
                 found.push(copy);
             }
         }
-        Ok(found)
+        Ok(self.newest(found))
     }
 
     /// The highest version, checked against rivals and against what this client has seen.
     fn choose(&self, copies: &Copies) -> Result<Option<Found>, Error> {
-        let versions = copies.manifests.iter().map(|copy| copy.body().version);
+        let ranks = copies.manifests.iter().map(|copy| self.rank(copy.body()));
         let highest = if planted::is(Bug::AcceptOlder) {
-            versions.min()
+            ranks.min()
         } else {
-            versions.max()
+            ranks.max()
         };
         let mut newest = copies
             .manifests
             .iter()
-            .filter(|copy| Some(copy.body().version) == highest);
+            .filter(|copy| Some(self.rank(copy.body())) == highest);
         let Some(manifest) = newest.next().cloned() else {
             return Ok(None);
         };
@@ -537,7 +538,10 @@ impl Store {
         }
         let first_sight = match self.remember(&manifest, None) {
             // Reading needs no memory that can be written; what it says was checked all the same.
-            Err(Error::Output { .. }) => self.check_seen(&manifest)?,
+            Err(Error::Output { .. }) => {
+                let body = manifest.body();
+                self.seen(body.maker, body.object_id)?.is_none()
+            }
             remembered => remembered?,
         };
         let body = manifest.body();
@@ -549,20 +553,16 @@ impl Store {
         }))
     }
 
-    /// Compares a manifest with this client's mark without raising it; whether there is none.
-    fn check_seen(&self, manifest: &Manifest) -> Result<bool, Error> {
-        let body = manifest.body();
-        let seen = self.catalogue.mark(body.maker, body.object_id)?;
-        check_mark(seen.as_ref(), &mark_of(manifest, None))?;
-        Ok(seen.is_none())
-    }
-
     /// Raises this client's mark of the object; whether there was none before.
     pub(crate) fn remember(&self, manifest: &Manifest, name: Option<&str>) -> Result<bool, Error> {
         let body = manifest.body();
-        let mark = mark_of(manifest, name);
-        let seen = self.catalogue.raise(body.maker, body.object_id, mark)?;
-        Ok(seen.is_none())
+        let seen = self.seen(body.maker, body.object_id)?;
+        let mut mark = mark_of(manifest, name);
+        self.check_seen(body, seen.as_ref(), &mark)?;
+        let first_sight = seen.is_none();
+        mark.name = mark.name.or_else(|| seen.and_then(|(_, seen)| seen.name));
+        self.catalogue.raise(body.maker, body.object_id, mark)?;
+        Ok(first_sight)
     }
 }
 

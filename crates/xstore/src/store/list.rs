@@ -133,7 +133,7 @@ impl Store {
 
     /// The name that an object of this owner was put under, where this client knows it.
     fn name_of(&self, object: ObjectId) -> Result<Option<String>, Error> {
-        let mark = self.catalogue.mark(self.keys()?.maker(), object)?;
+        let mark = self.mark(self.keys()?.maker(), object)?;
         Ok(mark.and_then(|mark| mark.name))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::journal::ObjectLock;
-use crate::manifest::{Manifest, STATE_LIVE};
+use crate::manifest::{Body, Manifest, STATE_LIVE};
 use crate::progress::Observer;
 use crate::store::get::Guard;
 use crate::store::relocate::{Move, ShareSource};
@@ -108,17 +108,32 @@ impl Store {
         manifest: &Manifest,
     ) -> Result<Option<ObjectLock>, Error> {
         let body = manifest.body();
-        if body.maker != self.keys()?.maker() {
-            let cause = "this object belongs to another owner";
-            return Err(Error::KeyMismatch(cause.into()));
-        }
+        self.refuse_foreign(body)?;
         if body.state != STATE_LIVE {
             let object = body.object_id;
             return Err(Error::ObjectNotFound(format!("{object} (it was deleted)")));
         }
-        let lock = self.lock(body.object_id)?;
+        self.lock_to_follow(manifest).await
+    }
+
+    /// The lock of an object of this owner of which `manifest` is the newest version.
+    pub(crate) async fn lock_to_follow(
+        &self,
+        manifest: &Manifest,
+    ) -> Result<Option<std::fs::File>, Error> {
+        self.refuse_foreign(manifest.body())?;
+        let lock = self.lock(manifest.body().object_id)?;
         self.refuse_not_newest(manifest).await?;
         Ok(lock)
+    }
+
+    /// Refuses what is not this owner's.
+    pub(crate) fn refuse_foreign(&self, body: &Body) -> Result<(), Error> {
+        if self.keys()?.age_of(body.maker).is_some() {
+            return Ok(());
+        }
+        let cause = "this object belongs to another owner";
+        Err(Error::KeyMismatch(cause.into()))
     }
 
     /// Refuses to follow a manifest that another one follows already.

@@ -40,14 +40,16 @@ impl Store {
 
     /// `content` as the version after `manifest`, written by this installation now.
     pub(crate) fn next_of(&self, manifest: &Manifest, content: Body) -> Result<Manifest, Error> {
+        let keys = self.keys()?;
         let body = Body {
             version: next_version(manifest)?,
             previous: Some(manifest.hash()),
+            maker: keys.maker(),
             device: self.device,
             created_unix_s: self.clock.now_unix_s(),
             ..content
         };
-        Manifest::seal(body, self.keys()?)
+        Manifest::seal(body, keys)
     }
 
     /// Makes `next` count, then removes what it gives up; backends at which that waits for the next

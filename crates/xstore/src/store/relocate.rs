@@ -53,10 +53,7 @@ impl Store {
     ) -> Result<(Manifest, Vec<String>), Error> {
         let keys = self.keys()?;
         let body = manifest.body();
-        if body.maker != keys.maker() {
-            let cause = "this object belongs to another owner";
-            return Err(Error::KeyMismatch(cause.into()));
-        }
+        self.refuse_foreign(body)?;
         self.refuse_moves(body, moves, sites)?;
         let place = |to: &Move| Place {
             backend: to.to.uid,
@@ -139,9 +136,8 @@ impl Store {
         };
         let vacant = body.shares.iter().filter(is_vacant);
         let vacant: Vec<u8> = vacant.map(|share| share.index).collect();
-        let ours = self.keys().is_ok_and(|keys| keys.maker() == body.maker);
         let mut moves: Vec<Move> = Vec::new();
-        if vacant.is_empty() || !ours {
+        if vacant.is_empty() || self.refuse_foreign(body).is_err() {
             return Ok(moves);
         }
         let mut free: Vec<Site> = Vec::new();

@@ -164,10 +164,10 @@ impl Store {
         let places = self.places_of(body, &sites.known);
         let copies = self.copies(&places, Wanted::of(body)).await;
         let later = copies.manifests.iter().map(Manifest::body);
-        let newest = later.max_by_key(|later| later.version);
+        let newest = later.max_by_key(|later| self.rank(later));
         newest.is_some_and(|newest| {
             let given_up = newest.put_id != body.put_id || newest.state != STATE_LIVE;
-            newest.version > body.version && given_up
+            self.rank(newest) > self.rank(body) && given_up
         })
     }
 }

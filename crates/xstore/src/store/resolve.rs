@@ -94,19 +94,15 @@ impl Store {
     async fn newest_copies(&self, object: ObjectId) -> Result<(Vec<Manifest>, Copies), Error> {
         let wanted = self.wanted(object)?;
         let (copies, _) = self.ask(wanted, Patience::All).await?;
-        let versions = copies.manifests.iter().map(|copy| copy.body().version);
-        let highest = versions.max();
-        let found = highest.unwrap_or(0);
-        match self.catalogue.mark(wanted.maker, object)? {
+        let mut newest = self.newest(copies.manifests.iter().cloned());
+        let found = newest.first().map_or(0, |newest| newest.body().version);
+        match self.mark(wanted.maker, object)? {
+            None if newest.is_empty() => return Err(Error::ObjectNotFound(object.to_string())),
             Some(Mark { version: seen, .. }) if seen > found => {
                 return Err(Error::Rollback { seen, found });
             }
-            None if highest.is_none() => return Err(Error::ObjectNotFound(object.to_string())),
             _ => {}
         }
-        let newest = copies.manifests.iter();
-        let newest = newest.filter(|copy| Some(copy.body().version) == highest);
-        let mut newest: Vec<Manifest> = newest.cloned().collect();
         newest.sort_by_key(Manifest::hash);
         Ok((newest, copies))
     }

@@ -15,6 +15,7 @@ mod hostile;
 mod migrate;
 mod races;
 mod refresh;
+mod rekey;
 mod renew;
 mod repair;
 mod resolve;

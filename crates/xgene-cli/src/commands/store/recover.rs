@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::json;
 use xstore::ids::ObjectId;
 use xstore::manifest::{Body, STATE_DELETED};
-use xstore::{Freshness, Store};
+use xstore::{Freshness, Objects, Store};
 
 use crate::args::{Pad, Recover};
 use crate::codes::OK;
@@ -29,11 +29,7 @@ pub(super) async fn run(args: &Recover, session: &Session) -> Result<u8, Failure
         std::fs::create_dir_all(folder).map_err(|error| Failure::output(folder, &error))?;
     }
     let objects = store.objects().await?;
-    if let Freshness::Unproven { answered, needed } = objects.freshness {
-        session.terminal.warn(&format!(
-            "{answered} backends answered, {needed} are needed to know that there is no other object"
-        ));
-    }
+    tell_completeness(&objects, session);
     let (total, mut failed, mut exit) = (objects.ids.len(), 0, OK);
     for object in objects.ids {
         if let Err(failure) = one(&store, object, args.out.as_deref(), session).await {
@@ -56,6 +52,15 @@ pub(super) async fn run(args: &Recover, session: &Session) -> Result<u8, Failure
         "{total} objects found, {failed} of them with an error"
     ));
     Ok(exit)
+}
+
+/// Says when there may be other objects.
+pub(super) fn tell_completeness(objects: &Objects, session: &Session) {
+    if let Freshness::Unproven { answered, needed } = objects.freshness {
+        session.terminal.warn(&format!(
+            "{answered} backends answered, {needed} are needed to know that there is no other object"
+        ));
+    }
 }
 
 /// Tells one object, and writes its manifest unless it was deleted.

@@ -4,7 +4,6 @@
 //! not read came after the tomb and its writer sees it. Of objects only names are held, and of
 //! manifests what they name.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
@@ -68,6 +67,8 @@ pub(super) type Versions = BTreeMap<(u64, ManifestHash), Version>;
 pub(super) struct Version {
     pub(super) is_live: bool,
     pub(super) expires_unix_s: Option<u64>,
+    /// Later keys of the owner than the one that made it.
+    age: usize,
     /// Where its shares are.
     pub(super) shares: Vec<(BackendUid, Prefix)>,
     /// Where those of earlier dealings are that it keeps for readers.
@@ -83,7 +84,7 @@ pub(super) struct Version {
 }
 
 impl Version {
-    fn of(body: &Body, now_unix_s: u64) -> Result<Self, Error> {
+    fn of(body: &Body, age: usize, now_unix_s: u64) -> Result<Self, Error> {
         let places = |dealing: &Superseded| {
             let places = dealing.locations.iter();
             places
@@ -97,6 +98,7 @@ impl Version {
         Ok(Self {
             is_live: body.state == STATE_LIVE,
             expires_unix_s: body.expires_unix_s,
+            age,
             shares: shares.collect(),
             kept,
             given_up,
@@ -130,7 +132,9 @@ impl Inventory {
                     match read {
                         Ok(Some((prefix, manifest))) => {
                             missing.extend(store.not_among(sites, manifest.body()));
-                            inventory.add((at, &sites[at]), prefix, &manifest, now_unix_s)?;
+                            let age = store.age_of(manifest.body().maker);
+                            let version = Version::of(manifest.body(), age, now_unix_s)?;
+                            inventory.add((at, &sites[at]), prefix, &manifest, version);
                         }
                         // Another collector removed it.
                         Ok(None) => {}
@@ -140,6 +144,7 @@ impl Inventory {
                 }
             }
         }
+        invalid.extend(inventory.after_a_later_key(sites, tag));
         if !invalid.is_empty() {
             return Err(Error::InvalidManifests(invalid));
         }
@@ -149,6 +154,26 @@ impl Inventory {
         });
         complete(sites.iter().collect(), missing.collect())?;
         Ok(inventory)
+    }
+
+    /// Manifests that a replaced key made beside or after one of a later key: nobody but a thief, or
+    /// an installation without the later key, makes such.
+    fn after_a_later_key(&self, sites: &[Site], tag: StoreTag) -> Vec<(String, ObjectKey)> {
+        let mut made = Vec::new();
+        for versions in self.objects.values() {
+            for ((number, hash), version) in versions {
+                let later = |(other, _): &(u64, ManifestHash), v: &Version| {
+                    other <= number && v.age < version.age
+                };
+                if versions.iter().any(|(at, other)| later(at, other)) {
+                    made.extend(version.copies.iter().map(|(site, prefix)| {
+                        let key = names::manifest(tag, *prefix, *number, *hash);
+                        (sites[*site].label().to_owned(), key)
+                    }));
+                }
+            }
+        }
+        made
     }
 
     async fn list_dealings(&mut self, sites: &[Site], tag: StoreTag) -> Result<(), Error> {
@@ -181,24 +206,16 @@ impl Inventory {
         })
     }
 
-    fn add(
-        &mut self,
-        (at, site): (usize, &Site),
-        prefix: Prefix,
-        manifest: &Manifest,
-        now_unix_s: u64,
-    ) -> Result<(), Error> {
+    fn add(&mut self, site: (usize, &Site), prefix: Prefix, manifest: &Manifest, of: Version) {
         let body = manifest.body();
         let versions = self.objects.entry(body.object_id).or_default();
-        let version = match versions.entry((body.version, manifest.hash())) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(Version::of(body, now_unix_s)?),
-        };
+        let key = (body.version, manifest.hash());
+        let version = versions.entry(key).or_insert(of);
+        let (at, site) = site;
         if version.shares.iter().any(|(uid, _)| *uid == site.uid) {
             version.holders.insert(site.uid);
         }
         version.copies.push((at, prefix));
-        Ok(())
     }
 }
 

@@ -1,0 +1,226 @@
+//! A new root key: everything is found, read and changed as before, and what the old key makes after
+//! that counts for nothing.
+
+use std::sync::Arc;
+
+use xstore::catalogue::MemoryCatalogue;
+use xstore::entropy::OsEntropy;
+use xstore::keys::{OwnerKeys, RootKey};
+use xstore::testing::Fault;
+use xstore::{Brake, Effects, Error, GcOptions, Manifest, RekeyReport, names};
+
+use crate::world::{World, get, payload, scratch, subsets};
+
+/// The owner with a new root key; the same backends, memory and journal.
+fn rekeyed(world: World) -> World {
+    let old = RootKey::from_bytes([7; 32]);
+    let new = old.replace(&OsEntropy).unwrap();
+    World {
+        keys: Arc::new(OwnerKeys::derive(&new)),
+        ..world
+    }
+}
+
+/// Whoever has this root key, with a memory and a journal of their own.
+fn stranger_with(world: &World, keys: &Arc<OwnerKeys>) -> World {
+    World {
+        access: world.access,
+        padding: world.padding,
+        plans: world.plans.clone(),
+        backends: world.backends.clone(),
+        keys: Arc::clone(keys),
+        catalogue: Arc::new(MemoryCatalogue::default()),
+        journal: scratch(),
+        now: world.now,
+    }
+}
+
+async fn rekey(world: &World, name: &str) -> Result<RekeyReport, Error> {
+    let newest = world.store().find_name(name).await?.manifest;
+    world.store().rekey(&newest).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_keep_names_and_shares_and_stay_deleted() {
+    let data = payload(1000, 1);
+    let world = World::new(2, 3);
+    let first = world.put_named("genome", &data).await.manifest;
+    let gone = world.put_named("gone", b"gone").await.manifest;
+    let gone = world.store().delete(&gone).await.unwrap().manifest;
+    let world = rekeyed(world);
+    let found = world.store().find_name("genome").await.unwrap();
+    assert_eq!(
+        (found.manifest.hash(), found.first_sight),
+        (first.hash(), false)
+    );
+    assert!(!world.store().is_current(&found.manifest).unwrap());
+    let before = world.share_names();
+    let second = world.store().rekey(&first).await.unwrap().manifest;
+    assert_eq!(second.body().maker, world.keys.maker());
+    assert_eq!(
+        (second.body().version, second.body().previous),
+        (2, Some(first.hash()))
+    );
+    assert_eq!(world.share_names(), before);
+    let again = world.store().rekey(&second).await.unwrap().manifest;
+    assert_eq!(again.hash(), second.hash(), "it is done");
+    let deletion = world.store().rekey(&gone).await.unwrap().manifest;
+    assert_eq!(deletion.body().maker, world.keys.maker());
+    let error = world.store().find_name("gone").await.unwrap_err();
+    assert_eq!(error.code(), "OBJECT_NOT_FOUND");
+    let listed = world.store().list().await.unwrap().whole().unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(
+        listed[0].name.as_deref(),
+        Some("genome"),
+        "the name is remembered"
+    );
+    for pair in subsets(3, 2) {
+        let found = world.reader(&pair).find_file(first.envelope()).await;
+        let found = found.unwrap().manifest;
+        assert_eq!(found.hash(), second.hash(), "by the old file");
+        assert_eq!(get(&world.reader(&pair), &found).await.unwrap().0, data);
+    }
+    let foreign = stranger_with(
+        &world,
+        &Arc::new(OwnerKeys::derive(&RootKey::from_bytes([9; 32]))),
+    );
+    let error = foreign.store().rekey(&second).await.unwrap_err();
+    assert_eq!(error.code(), "KEY_MISMATCH");
+}
+
+/// Whatever else is written to an object is written under the present key.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_is_made_under_the_present_key() {
+    let world = World::new(2, 3);
+    for name in ["renewed", "replaced", "deleted"] {
+        world.put_named(name, b"data").await;
+    }
+    let world = rekeyed(world);
+    let (store, keys) = (world.store(), &world.keys);
+    let newest = async |name: &str| store.find_name(name).await.unwrap().manifest;
+    let renewed = store
+        .renew(&newest("renewed").await, None, Effects::Apply)
+        .await;
+    let replaced = world.put_named("replaced", b"more").await;
+    let deleted = store.delete(&newest("deleted").await).await;
+    let manifests = [
+        renewed.unwrap().manifest,
+        replaced.manifest,
+        deleted.unwrap().manifest,
+    ];
+    for manifest in manifests {
+        assert_eq!(
+            (manifest.body().maker, manifest.body().version),
+            (keys.maker(), 2)
+        );
+    }
+    assert_eq!(world.share_names().len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_old_key_makes_later_counts_for_nothing() {
+    let world = World::new(2, 3);
+    let old = Arc::clone(&world.keys);
+    let first = world.put_named("genome", b"data").await.manifest;
+    let world = rekeyed(world);
+    let second = rekey(&world, "genome").await.unwrap().manifest;
+    // The thief sees what the old key made, and follows it: twice, so with a higher version.
+    let thief = stranger_with(&world, &old);
+    let mut theirs = first.clone();
+    for _ in 0..2 {
+        let store = thief.store();
+        theirs = store
+            .renew(&theirs, Some(1), Effects::Apply)
+            .await
+            .unwrap()
+            .manifest;
+    }
+    assert_eq!(theirs.body().version, 3);
+    let newcomer = stranger_with(&world, &world.keys);
+    for client in [&world, &newcomer] {
+        let found = client.store().find_name("genome").await.unwrap().manifest;
+        assert_eq!(found.hash(), second.hash());
+        let siblings = client
+            .store()
+            .siblings(second.body().object_id)
+            .await
+            .unwrap();
+        assert_eq!(siblings.len(), 1);
+    }
+    let mut options = GcOptions::default();
+    options.brake = Brake::Lifted;
+    let error = collect(&world, &options).await.unwrap_err();
+    assert_eq!(
+        error.code(),
+        "MANIFEST_INVALID",
+        "nothing is collected by a thief's word"
+    );
+    // Who has seen the new key is not led back by its absence; who has not cannot know.
+    for at in 0..3 {
+        let (_, place) = second.body().stored().nth(at).unwrap();
+        let (tag, hash) = (second.body().store_tag, second.hash());
+        world.remove(at, &names::manifest(tag, place.manifest_prefix, 2, hash));
+    }
+    let error = world.store().find_name("genome").await.unwrap_err();
+    assert_eq!(error.code(), "ROLLBACK_DETECTED");
+    let fresh = stranger_with(&world, &world.keys);
+    assert!(fresh.store().find_name("genome").await.unwrap().first_sight);
+}
+
+/// By the clock of the backends.
+async fn collect(world: &World, options: &GcOptions) -> Result<(), Error> {
+    let mut builder = xstore::Store::builder()
+        .threshold(world.access)
+        .keys(Arc::clone(&world.keys));
+    for backend in &world.backends {
+        builder = builder.backend(Arc::clone(backend) as _, Default::default());
+    }
+    builder.build().unwrap().gc(options).await.map(|_| ())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rekeying_stopped_at_any_effect_is_finished() {
+    for at in 0..3 {
+        for stop in 0..2 {
+            let world = World::new(2, 3);
+            world.put_named("genome", b"data").await;
+            let world = rekeyed(world);
+            world.plans[at].set([Fault::StopAt { effect: stop }]);
+            let outcome = rekey(&world, "genome").await;
+            world.heal();
+            let report = world.store().recover(|_, _| Ok(())).await.unwrap();
+            assert!(report.postponed.is_empty(), "{:?}", report.postponed);
+            expect_current(&world, &format!("site {at}, effect {stop}: {outcome:?}")).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backends_that_are_down_refuse_or_postpone_it() {
+    for down in 1..4 {
+        for set in subsets(4, down) {
+            let world = World::new(2, 4);
+            world.put_named("genome", b"data").await;
+            let world = rekeyed(world);
+            set.iter().for_each(|&at| world.fail(at));
+            let outcome = rekey(&world, "genome").await;
+            assert_eq!(outcome.is_ok(), down == 1, "{set:?}: {outcome:?}");
+            world.heal();
+            world.store().recover(|_, _| Ok(())).await.unwrap();
+            rekey(&world, "genome").await.unwrap();
+            expect_current(&world, &format!("{set:?}")).await;
+        }
+    }
+}
+
+async fn expect_current(world: &World, what: &str) {
+    let newest: Manifest = world.store().find_name("genome").await.unwrap().manifest;
+    assert!(world.store().is_current(&newest).unwrap(), "{what}");
+    assert_eq!(newest.body().version, 2, "{what}");
+    assert_eq!(
+        get(&world.store(), &newest).await.unwrap().0,
+        b"data",
+        "{what}"
+    );
+}
