@@ -130,8 +130,12 @@ fn kill_in_turn(
             Rounds::Get(gets) => gets.kill_one(setup, &mut random, &mut report),
             Rounds::Change(changes) => changes.kill_one(setup, &mut random, &mut report),
         };
-        killed
-            .with_context(|| format!("kill {number}, trial kept in {}", setup.folder.display()))?;
+        // The trial of a kill that did damage is not made anew by the next.
+        if killed.is_err() || report.has_damage() {
+            println!("kill {number}, trial kept in {}", setup.folder.display());
+            killed?;
+            break;
+        }
     }
     Ok(report)
 }

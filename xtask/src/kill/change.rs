@@ -242,8 +242,8 @@ impl<'a> Round<'a> {
         if found.is_some_and(|found| found != self.change.result()) {
             self.report.damaged(Damage::Lost, 1);
         }
-        let check = self.store.command(["check", OBJECT, "--read-data"]);
-        if self.change.result() != Content::Absent && !status(check)?.success() {
+        let mut check = self.store.command(["check", OBJECT, "--read-data"]);
+        if self.change.result() != Content::Absent && !status(&mut check)?.success() {
             self.report.damaged(Damage::Half, 1);
         }
         let strays = self.store.strays(self.shares_now())? + self.store.old_manifests()?;
@@ -273,11 +273,12 @@ impl<'a> Round<'a> {
         let output = self.store.path("restored");
         let mut command = self.store.command(["get", OBJECT, "--force"]);
         command.arg("--output").arg(&output);
-        let status = status(command)?;
+        let status = status(&mut command)?;
         if status.code() == Some(NOT_FOUND) {
             return Ok(Some(Content::Absent));
         }
         if !status.success() {
+            println!("{status}: {}", process::line(&command));
             self.report.damaged(Damage::Lost, 1);
             return Ok(None);
         }
@@ -309,8 +310,8 @@ fn put(store: &Store, payload: &Payload) -> Command {
     command
 }
 
-fn status(mut command: Command) -> Result<ExitStatus> {
+fn status(command: &mut Command) -> Result<ExitStatus> {
     let output = command.output();
-    let output = output.with_context(|| format!("cannot start: {}", process::line(&command)))?;
+    let output = output.with_context(|| format!("cannot start: {}", process::line(command)))?;
     Ok(output.status)
 }

@@ -50,9 +50,13 @@ impl Report {
         *self.damage.entry(damage).or_default() += count;
     }
 
+    pub(super) fn has_damage(&self) -> bool {
+        self.damage.values().any(|count| *count > 0)
+    }
+
     /// Refuses any damage, and a run whose kills came too late to say anything.
     pub(super) fn verdict(&self) -> Result<()> {
-        if self.damage.values().any(|count| *count > 0) {
+        if self.has_damage() {
             bail!("kills did damage");
         }
         if self.early * 100 < self.kill_count() * EARLY_PERCENT_MIN {
