@@ -8,6 +8,7 @@ pub mod conformance;
 mod fault;
 mod faulty;
 pub mod faulty_dealer;
+pub(crate) mod power;
 pub mod simulation;
 
 pub use fault::{Counts, Fault, Plan};

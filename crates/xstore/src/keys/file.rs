@@ -261,7 +261,10 @@ pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all()?;
+    #[cfg(feature = "testing")]
+    crate::testing::power::synced(folder);
+    Ok(())
 }
 
 #[cfg(test)]

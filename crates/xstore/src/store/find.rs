@@ -227,7 +227,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::find_file`].
-    pub(crate) async fn newest(&self, from: &Manifest) -> Result<Option<Manifest>, Error> {
+    pub(crate) async fn latest(&self, from: &Manifest) -> Result<Option<Manifest>, Error> {
         let (copies, _) = self.follow(from, Patience::All).await?;
         Ok(self.choose(&copies)?.map(|found| found.manifest))
     }

@@ -246,11 +246,11 @@ impl Getting<'_> {
     /// [`Error::Replaced`] when it has another payload, or none.
     async fn follow(&mut self) -> Result<bool, Error> {
         // Where nobody can say which is the newest, what is missing is told.
-        let Ok(Some(newest)) = self.store.newest(&self.manifest).await else {
+        let Ok(Some(newest)) = self.store.latest(&self.manifest).await else {
             return Ok(false);
         };
         let (old, new) = (self.manifest.body(), newest.body());
-        if new.version <= old.version {
+        if self.store.rank(new) <= self.store.rank(old) {
             return Ok(false);
         }
         let is_same = new.state == STATE_LIVE

@@ -26,6 +26,7 @@ mod operation;
 mod random;
 mod run;
 mod secrecy;
+mod upkeep;
 
 use run::Run;
 

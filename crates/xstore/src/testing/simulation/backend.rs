@@ -5,6 +5,7 @@ use std::future::pending;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use crate::backend::{
     BackendError, BackendErrorKind, Capabilities, ListPage, ObjectKey, ObjectMeta, Put,
     StorageBackend,
 };
+use crate::clock::Clock as _;
 use crate::ids::BackendUid;
 use crate::memory::slice;
 use crate::testing::simulation::fault::{Damage, Mood, is_share};
@@ -27,6 +29,9 @@ const PAST_COUNT_MAX: usize = 32;
 
 /// How late a delivery is that was thought to be over, in milliseconds.
 const LATE_MS: u64 = 400;
+
+/// How often a machine that sleeps looks whether it is awake again, in milliseconds.
+const NAP_MS: u64 = 100;
 
 #[derive(Debug)]
 pub(super) struct SimulatedBackend {
@@ -58,6 +63,8 @@ impl Weather {
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) objects: BTreeMap<ObjectKey, Bytes>,
+    /// When what has this name was stored, in seconds since 1970.
+    changed_unix_s: BTreeMap<ObjectKey, u64>,
     /// Share objects that were here once.
     pub(super) past: Vec<Bytes>,
     /// An older state, shown while the mood is a stale one.
@@ -65,6 +72,10 @@ pub(super) struct Stored {
     weather: Weather,
     /// What `put_new` was asked to store since the last [`SimulatedBackend::forget_sent`].
     pub(super) sent: BTreeMap<ObjectKey, Bytes>,
+    /// Shares as they were first sent here: a name never stands for anything else.
+    pub(super) dealt: BTreeMap<ObjectKey, Bytes>,
+    /// A writer with a bug is at work, which replaces what was dealt.
+    pub(super) forged: bool,
     /// Every identity that was ever stored here.
     pub(super) identities: Vec<BackendUid>,
     /// Something else than shares is damaged, which nothing but a repair can mend.
@@ -86,10 +97,13 @@ impl SimulatedBackend {
             network,
             stored: Mutex::new(Stored {
                 objects: BTreeMap::new(),
+                changed_unix_s: BTreeMap::new(),
                 past: Vec::new(),
                 before: BTreeMap::new(),
                 weather: Weather::CLEAR,
                 sent: BTreeMap::new(),
+                dealt: BTreeMap::new(),
+                forged: false,
                 identities: Vec::new(),
                 scarred: false,
                 hides_orphans: false,
@@ -98,6 +112,10 @@ impl SimulatedBackend {
                 leak: None,
             }),
         }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
     }
 
     pub(super) fn stored(&self) -> MutexGuard<'_, Stored> {
@@ -164,6 +182,7 @@ impl SimulatedBackend {
                 Mood::Honest | Mood::KeepsDeleted | Mood::ReadsStale | Mood::ListsStale
             )
         });
+        let now = self.network.now_unix_s();
         let mut stored = self.stored();
         stored.inspect(key, bytes);
         stored.sent.insert(key.clone(), bytes.clone());
@@ -172,21 +191,21 @@ impl SimulatedBackend {
             Mood::LosesPuts => Ok(Put::Created),
             Mood::TearsPuts => {
                 stored.scarred |= !is_share(key);
-                Ok(stored.create(key, bytes.slice(..bytes.len() / 2)))
+                Ok(stored.create(key, bytes.slice(..bytes.len() / 2), now))
             }
             Mood::LosesAnswers(kind) => {
-                stored.create(key, bytes.clone());
+                stored.create(key, bytes.clone(), now);
                 Err(kind)
             }
             Mood::DeliversTwice => {
                 self.deliver_late(key, bytes);
-                Ok(stored.create(key, bytes.clone()))
+                Ok(stored.create(key, bytes.clone(), now))
             }
             Mood::DeliversLate => {
                 self.deliver_late(key, bytes);
                 Err(BackendErrorKind::Timeout)
             }
-            _ => Ok(stored.create(key, bytes.clone())),
+            _ => Ok(stored.create(key, bytes.clone(), now)),
         }
     }
 
@@ -194,7 +213,8 @@ impl SimulatedBackend {
         let (backend, key, bytes) = (Arc::clone(self), key.clone(), bytes.clone());
         tokio::spawn(async move {
             backend.network.pause(LATE_MS).await;
-            backend.stored().create(&key, bytes);
+            let now = backend.network.now_unix_s();
+            backend.stored().create(&key, bytes, now);
         });
     }
 
@@ -255,10 +275,11 @@ impl Stored {
         }
     }
 
-    fn create(&mut self, key: &ObjectKey, bytes: Bytes) -> Put {
+    fn create(&mut self, key: &ObjectKey, bytes: Bytes, now_unix_s: u64) -> Put {
         if self.objects.contains_key(key) {
             return Put::AlreadyExists;
         }
+        self.changed_unix_s.insert(key.clone(), now_unix_s);
         if key.as_str().ends_with("/id")
             && let Ok(uid) = bytes.as_ref().try_into()
         {
@@ -287,8 +308,18 @@ impl Stored {
         let Some(salt) = bytes.first_chunk::<16>().filter(|_| is_segment) else {
             return;
         };
+        let dealt = self
+            .dealt
+            .entry(key.clone())
+            .or_insert_with(|| bytes.clone());
+        if self.forged {
+            *dealt = bytes.clone();
+        } else if dealt != bytes {
+            self.leak = Some(format!("{key} was sent with other bytes than before"));
+        }
         let first = self.salts.entry(*salt).or_insert_with(|| key.clone());
-        if first != key {
+        // A repair writes the very object under the next attempt too.
+        if first != key && self.dealt.get(first) != Some(bytes) {
             self.leak = Some(format!("{key} was dealt from the randomness of {first}"));
         }
     }
@@ -300,6 +331,8 @@ impl Stored {
 pub(super) struct Wire {
     pub(super) backend: Arc<SimulatedBackend>,
     pub(super) alive: Arc<AtomicBool>,
+    /// While the client sleeps, nothing comes through.
+    pub(super) asleep: Arc<AtomicBool>,
 }
 
 impl Wire {
@@ -320,6 +353,9 @@ impl Wire {
 
     async fn travel(&self) {
         self.backend.network.pause(0).await;
+        while self.asleep.load(Ordering::Relaxed) {
+            self.backend.network.pause(NAP_MS).await;
+        }
         if !self.alive.load(Ordering::Relaxed) {
             pending::<()>().await;
         }
@@ -348,11 +384,17 @@ impl StorageBackend for Wire {
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<ObjectMeta, BackendError> {
-        let whole = self.call("head", key.as_str(), |at| at.get(key, 0..u64::MAX));
-        Ok(ObjectMeta {
-            len_bytes: whole.await?.len() as u64,
-            modified: None,
+        self.call("head", key.as_str(), |at| {
+            let len_bytes = at.get(key, 0..u64::MAX)?.len() as u64;
+            let stored = at.stored();
+            let changed = stored.changed_unix_s.get(key).copied().unwrap_or_default();
+            let modified = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(changed));
+            Ok(ObjectMeta {
+                len_bytes,
+                modified,
+            })
         })
+        .await
     }
 
     async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<ListPage, BackendError> {

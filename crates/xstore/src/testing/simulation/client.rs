@@ -16,6 +16,7 @@ use crate::keys::OwnerKeys;
 use crate::manifest::Manifest;
 use crate::placement::FailureDomain;
 use crate::store::{RecoveryReport, Store};
+use crate::testing::power::Watched;
 use crate::testing::simulation::backend::{SimulatedBackend, Wire};
 use crate::testing::simulation::model::Object;
 use crate::testing::simulation::network::Network;
@@ -39,6 +40,8 @@ pub(super) struct Client {
     pub(super) store: Store,
     /// Whether this run of the client still goes on.
     alive: Arc<AtomicBool>,
+    /// Whether its machine sleeps.
+    pub(super) asleep: Arc<AtomicBool>,
     /// Manifests that recovery has committed, told before the journal forgot them.
     finished: Mutex<Vec<Manifest>>,
     /// The marks that the catalogue had, to see that they never go back.
@@ -50,6 +53,8 @@ struct Durable {
     device: DeviceId,
     journal: Journal,
     entropy: Arc<SeededEntropy>,
+    /// The folder of the journal.
+    power: Watched,
     catalogue: Arc<MemoryCatalogue>,
 }
 
@@ -63,23 +68,27 @@ impl Client {
         let durable = Durable {
             device: DeviceId([number; 16]),
             journal: Journal::new(&folder.join(number.to_string())),
+            power: Watched::new(&folder.join(number.to_string())),
             entropy: Arc::new(SeededEntropy::new(random)),
             catalogue: Arc::default(),
         };
-        let (store, alive) = durable.open(setting)?;
+        let asleep = Arc::default();
+        let (store, alive) = durable.open(setting, &asleep)?;
         Ok(Self {
             durable,
             store,
             alive,
+            asleep,
             finished: Mutex::default(),
             marks: HashMap::new(),
         })
     }
 
-    /// Stops whatever is under way, and begins anew with what is on disk.
+    /// Stops whatever is under way, and begins anew with what is on disk after a power cut.
     pub(super) fn restart(&mut self, setting: &Setting) -> Result<(), Error> {
         self.alive.store(false, Ordering::Relaxed);
-        (self.store, self.alive) = self.durable.open(setting)?;
+        self.durable.power.cut();
+        (self.store, self.alive) = self.durable.open(setting, &self.asleep)?;
         Ok(())
     }
 
@@ -109,7 +118,11 @@ impl Client {
 }
 
 impl Durable {
-    fn open(&self, setting: &Setting) -> Result<(Store, Arc<AtomicBool>), Error> {
+    fn open(
+        &self,
+        setting: &Setting,
+        asleep: &Arc<AtomicBool>,
+    ) -> Result<(Store, Arc<AtomicBool>), Error> {
         let alive = Arc::new(AtomicBool::new(true));
         let mut builder = Store::builder()
             .threshold(setting.access)
@@ -123,7 +136,12 @@ impl Durable {
             .catalogue(Arc::clone(&self.catalogue) as _);
         for backend in &setting.backends {
             let (backend, alive) = (Arc::clone(backend), Arc::clone(&alive));
-            let wire = Wire { backend, alive };
+            let asleep = Arc::clone(asleep);
+            let wire = Wire {
+                backend,
+                alive,
+                asleep,
+            };
             builder = builder.backend(Arc::new(wire), FailureDomain::default());
         }
         Ok((builder.build()?, alive))

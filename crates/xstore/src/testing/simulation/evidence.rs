@@ -9,7 +9,11 @@ use crate::names;
 use crate::placement::write_quorum;
 use crate::testing::simulation::backend::SimulatedBackend;
 use crate::testing::simulation::model::Object;
+use crate::testing::simulation::operation::Operation;
 use crate::testing::simulation::run::Run;
+
+/// Shares by index and segment.
+pub(super) type Parts = BTreeSet<(u8, u64)>;
 
 impl Run {
     /// At least W backends hold a copy of what was acknowledged.
@@ -62,6 +66,76 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// Shares by index and segment that are stored as they were dealt, where `manifest` says.
+    pub(super) fn parts_of(&self, manifest: &Manifest) -> Parts {
+        let (body, mut whole) = (manifest.body(), BTreeSet::new());
+        let segments = body.geometry().map_or(0, |geometry| geometry.segments());
+        for (share, at) in body.stored() {
+            for segment in 0..segments {
+                let key = names::segment(body.store_tag, at.share_prefix, segment, 0);
+                let prefix = format!(
+                    "{}{segment}/",
+                    names::shares(body.store_tag, at.share_prefix)
+                );
+                let is_whole = |backend: &Arc<SimulatedBackend>| {
+                    let stored = backend.stored();
+                    let dealt = stored.dealt.get(&key);
+                    let attempts = stored.objects.iter();
+                    let mut attempts =
+                        attempts.filter(|(key, _)| key.as_str().starts_with(&prefix));
+                    dealt.is_some() && attempts.any(|(_, bytes)| Some(bytes) == dealt)
+                };
+                if self.setting.backends.iter().any(is_whole) {
+                    whole.insert((share.index, segment));
+                }
+            }
+        }
+        whole
+    }
+
+    /// Before an operation that mends or collects: what is stored of each acknowledged object that
+    /// nobody is at work at.
+    pub(super) fn whole_parts(&self, operation: &Operation) -> Vec<(Object, Manifest, Parts)> {
+        if !matches!(operation, Operation::Repair(..) | Operation::Collect(_)) {
+            return Vec::new();
+        }
+        let settled =
+            |object: &Object| self.model.is_settled(*object) && !self.model.objects[*object].ruined;
+        let objects = (0..self.model.objects.len()).filter(settled);
+        let parts = objects.filter_map(|object| {
+            let decided = self.model.objects[object].decided.clone()?;
+            let parts = self.parts_of(&decided);
+            Some((object, decided, parts))
+        });
+        parts.collect()
+    }
+
+    /// A mending or collecting operation never leaves less than it found.
+    pub(super) fn still_whole(&self, before: &[(Object, Manifest, Parts)]) -> Result<(), String> {
+        for (object, manifest, parts) in before {
+            let now = self.parts_of(manifest);
+            if let Some((index, segment)) = parts.difference(&now).next()
+                && !self.model.may_have_expired(*object, self.now_unix_s())
+            {
+                return Err(format!(
+                    "segment {segment} of share {index} of object {object} is gone"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether k of the shares that a manifest names are at backends that nothing happens to.
+    pub(super) fn is_held_honestly(&self, manifest: &Manifest) -> bool {
+        let body = manifest.body();
+        let honest = body.stored().filter(|(_, at)| {
+            let mut backends = self.setting.backends.iter();
+            let backend = backends.position(|backend| backend.id() == at.label);
+            backend.is_some_and(|backend| self.is_honest(backend))
+        });
+        honest.count() >= usize::from(body.k)
     }
 
     /// Manifests of an object at some of the backends, by version.

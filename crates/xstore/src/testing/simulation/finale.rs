@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use crate::backend::ObjectKey;
 use crate::ids::{ManifestHash, Prefix};
 use crate::manifest::{Manifest, STATE_LIVE};
 use crate::names;
+use crate::store::{Brake, Happy, Subset};
 use crate::testing::simulation::backend::Weather;
 use crate::testing::simulation::fault::is_share;
 use crate::testing::simulation::model::{Object, Want};
-use crate::testing::simulation::operation::{NAME_COUNT, Operation};
-use crate::testing::simulation::run::{Kind, Run};
+use crate::testing::simulation::operation::{GRACE_S, NAME_COUNT, Operation};
+use crate::testing::simulation::run::{Kind, Run, Sky};
 
 /// Longer than any delivery is late, in milliseconds.
 const ALL_DELIVERED_MS: u64 = 2_000;
@@ -30,13 +32,51 @@ impl Run {
             }
         }
         self.nothing_is_left_over()?;
+        self.repair_everything().await?;
         self.everything_is_there().await?;
         let object = self.random.index(NAME_COUNT);
         self.put_again(object).await?;
         for client in 0..self.clients.len() {
             self.alone(client, Operation::List).await?;
         }
-        self.nothing_is_left_over()
+        self.nothing_is_left_over()?;
+        self.collect_everything().await
+    }
+
+    async fn repair_everything(&mut self) -> Result<(), String> {
+        for object in 0..self.model.objects.len() {
+            if self.can_be_found(object) {
+                let client = self.random.index(self.clients.len());
+                let repair = Operation::Repair(object, Some(Subset::All));
+                self.alone(client, repair).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Two collections a grace apart leave nothing that no manifest names, whatever happened before,
+    /// and everything else.
+    async fn collect_everything(&mut self) -> Result<(), String> {
+        for _mark_and_remove in 0..2 {
+            self.setting.network.jump(GRACE_S + 1);
+            self.alone(0, Operation::Collect(Brake::Lifted)).await?;
+        }
+        let unclear =
+            |object: Object| self.is_contested(object) || self.saw_what_is_lost(0, object);
+        if self.calm() == Sky::Calm && !(0..self.model.objects.len()).any(unclear) {
+            self.everything_is_collected()?;
+        }
+        for object in 0..self.model.objects.len() {
+            if self.can_be_found(object) {
+                self.alone(0, Operation::Read(object, None)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn can_be_found(&self, object: Object) -> bool {
+        let known = &self.model.objects[object];
+        !known.ruined && (known.name.is_some() || known.decided.is_some())
     }
 
     /// Each client reads each object; objects that two clients contest are read by the manifest
@@ -44,8 +84,7 @@ impl Run {
     async fn everything_is_there(&mut self) -> Result<(), String> {
         for client in 0..self.clients.len() {
             for object in 0..self.model.objects.len() {
-                let known = &self.model.objects[object];
-                if known.ruined || (known.name.is_none() && known.decided.is_none()) {
+                if !self.can_be_found(object) {
                     continue;
                 }
                 self.alone(client, Operation::Read(object, None)).await?;
@@ -75,6 +114,7 @@ impl Run {
         let want = Want::Put {
             len: 100,
             ttl_s: None,
+            happy: Happy::All,
         };
         let attempt = self.model.begin(client, object, want);
         self.alone(client, Operation::Put(attempt)).await?;
@@ -99,53 +139,71 @@ impl Run {
         {
             return Ok(());
         }
-        let live = self.referenced();
+        let live = self.referenced(0);
         for backend in &self.setting.backends {
             let stored = backend.stored();
             let mut shares = stored.objects.keys().filter(|key| is_share(key));
             let orphan =
                 shares.find(|key| !live.iter().any(|start| key.as_str().starts_with(start)));
-            if let (Some(orphan), false) = (orphan, stored.hides_orphans) {
+            if let (Some(orphan), false) = (orphan, stored.hides_orphans || self.strays) {
                 return Err(format!("nobody refers to {orphan}"));
             }
         }
         Ok(())
     }
 
-    /// Starts of the names of all shares that the newest manifests refer to.
-    fn referenced(&self) -> BTreeSet<String> {
+    /// After collections: of shares only those are stored that the newest version refers to, or the
+    /// one before it, to which a writer may go back; and nothing that a collector writes.
+    fn everything_is_collected(&self) -> Result<(), String> {
+        let live = self.referenced(1);
+        for backend in &self.setting.backends {
+            let stored = backend.stored();
+            let is_live =
+                |key: &ObjectKey| live.iter().any(|start| key.as_str().starts_with(start));
+            let is_left = |key: &&ObjectKey| {
+                let of_collector =
+                    key.as_str().contains("/tomb/") || key.as_str().ends_with("/clock");
+                of_collector || (is_share(key) && !is_live(key))
+            };
+            if let Some(left) = stored.objects.keys().find(is_left) {
+                return Err(format!("two collections leave {left} at {}", backend.id()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts of the names of all shares that the newest manifests refer to, and those up to `back`
+    /// versions before one that is not a deletion.
+    fn referenced(&self, back: u64) -> BTreeSet<String> {
         let tag = self.setting.keys.store_tag();
-        let mut newest: BTreeMap<Prefix, (u64, BTreeMap<ManifestHash, Bytes>)> = BTreeMap::new();
+        let mut objects: BTreeMap<Prefix, BTreeMap<(u64, ManifestHash), Bytes>> = BTreeMap::new();
         for backend in &self.setting.backends {
             for (key, bytes) in &backend.stored().objects {
-                let Some((prefix, version, hash)) = names::parse_manifest(tag, key) else {
-                    continue;
-                };
-                let (highest, copies) = newest.entry(prefix).or_default();
-                if version > *highest {
-                    (*highest, *copies) = (version, BTreeMap::new());
-                }
-                if version == *highest {
-                    copies.insert(hash, bytes.clone());
+                if let Some((prefix, version, hash)) = names::parse_manifest(tag, key) {
+                    let copies = objects.entry(prefix).or_default();
+                    copies.insert((version, hash), bytes.clone());
                 }
             }
         }
-        let copies: BTreeMap<ManifestHash, Bytes> = newest
-            .into_values()
-            .flat_map(|(_, copies)| copies)
-            .collect();
         let verifier = self.clients[0].store.verifier();
-        let open = |bytes: &Bytes| Manifest::open(bytes, &verifier).ok();
-        let live = copies
-            .values()
-            .filter_map(open)
-            .filter(|manifest| manifest.body().state == STATE_LIVE);
-        let starts = |manifest: Manifest| {
-            let stored = manifest.body().stored();
-            let starts = stored.map(|(_, at)| names::shares(tag, at.share_prefix));
-            starts.collect::<Vec<_>>()
-        };
-        live.flat_map(starts).collect()
+        let mut starts = BTreeSet::new();
+        for copies in objects.values() {
+            let opened = copies.values().rev();
+            let opened = opened.filter_map(|bytes| Manifest::open(bytes, &verifier).ok());
+            let mut from = u64::MAX;
+            for manifest in opened {
+                let body = manifest.body();
+                let is_live = body.state == STATE_LIVE;
+                if from == u64::MAX {
+                    from = body.version.saturating_sub(if is_live { back } else { 0 });
+                }
+                if body.version >= from && is_live {
+                    let stored = body.stored();
+                    starts.extend(stored.map(|(_, at)| names::shares(tag, at.share_prefix)));
+                }
+            }
+        }
+        starts
     }
 
     /// Whether a backend was out of reach of lies and damage in this run.

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use crate::clock::Clock as _;
 use crate::error::Error;
 use crate::manifest::Manifest;
 use crate::store::{DeleteReport, Found, Freshness, Listed, Receipt, RecoveryReport};
 use crate::testing::simulation::model::{Attempt, Object, attempt_of};
 use crate::testing::simulation::operation::Operation;
 use crate::testing::simulation::run::{Kind, Outcome, Reading, Run, Sky};
+
+mod upkeep;
 
 /// Codes that a fault may end in. Everything else (a key, a digest, padding, a dealing, a manifest
 /// that is not valid) would be a writer's or a reader's own mistake, and there is none here.
@@ -67,7 +70,29 @@ impl Run {
                 self.ruin(*attempt);
                 self.leave(*attempt);
             }
+            (Operation::Repair(object, _) | Operation::Migrate(object, ..), Outcome::Crashed) => {
+                self.strays |= matches!(operation, Operation::Repair(..));
+                self.model.leave(client, *object);
+            }
+            (Operation::Collect(_), Outcome::Crashed) => {
+                self.model.sweep(client, self.now_unix_s());
+            }
             (_, Outcome::Crashed) => {}
+            (Operation::Check(object, data), Outcome::Checked(upkeep)) => {
+                self.check_ended((client, *object), *data, &upkeep, sky)?;
+            }
+            (Operation::Repair(object, data), Outcome::Repaired(upkeep)) => {
+                self.repair_ended((client, *object), *data, &upkeep, sky)?;
+            }
+            (Operation::Migrate(object, source, _), Outcome::Migrated(upkeep)) => {
+                self.migrate_ended((client, *object), *source, &upkeep, sky)?;
+            }
+            (Operation::Salvage(object), Outcome::Salvaged(upkeep)) => {
+                self.salvage_ended((client, *object), &upkeep, sky)?;
+            }
+            (Operation::Collect(brake), Outcome::Collected(result)) => {
+                self.collect_ended(client, *brake, &result, sky)?;
+            }
             (Operation::Put(attempt), Outcome::Put(result)) => {
                 self.put_ended(*attempt, &result, sky)?;
             }
@@ -115,6 +140,11 @@ impl Run {
             Operation::PutNonsense(attempt) => format!("nonsense, {}", wish(attempt)),
             Operation::Read(object, None) => format!("read object {object}"),
             Operation::Read(object, Some(range)) => format!("read object {object}, {range:?}"),
+            Operation::Check(..)
+            | Operation::Repair(..)
+            | Operation::Migrate(..)
+            | Operation::Salvage(_)
+            | Operation::Collect(_) => format!("{operation:?}"),
             Operation::List => "list".to_owned(),
             Operation::Recover => "recover".to_owned(),
         }
@@ -233,10 +263,10 @@ impl Run {
             Err(error) => {
                 self.explained(error)?;
                 let gone = error.code() == "OBJECT_NOT_FOUND";
-                if trusted && gone && !self.model.may_be_gone(object) {
+                if trusted && gone && !self.may_be_gone(object) {
                     return Err("an acknowledged object is gone".to_owned());
                 }
-                let must_be = trusted && !self.model.may_be_gone(object);
+                let must_be = trusted && !self.may_be_gone(object);
                 if must_be && self.must_read(sky) && !self.saw_what_is_lost(client, object) {
                     return Err(format!(
                         "an acknowledged object is not found: {}",
@@ -246,6 +276,14 @@ impl Run {
                 Ok(None)
             }
         }
+    }
+
+    pub(super) fn now_unix_s(&self) -> u64 {
+        self.setting.network.now_unix_s()
+    }
+
+    fn may_be_gone(&self, object: Object) -> bool {
+        self.model.may_be_gone(object, self.now_unix_s())
     }
 
     /// Whether whatever was acknowledged must be readable now.
@@ -263,7 +301,6 @@ impl Run {
         let (Ok(found), Some(read)) = (&reading.found, &reading.read) else {
             return Ok(());
         };
-        let object = self.model.wishes[attempt].object;
         let (before, after) = reading.at_unix_s;
         let expires = found.manifest.body().expires_unix_s.unwrap_or(u64::MAX);
         match read {
@@ -277,9 +314,7 @@ impl Run {
             }
             Err(error) => {
                 self.explained(error)?;
-                let acknowledged = self.model.decided_attempt(object) == Some(attempt);
-                let whole = !self.model.objects[object].ruined && self.model.is_decided(object);
-                if acknowledged && whole && self.must_read(sky) {
+                if self.must_be_there(Some(attempt), &found.manifest, sky) {
                     return Err(format!("an acknowledged payload is not readable: {error}"));
                 }
                 Ok(())
@@ -341,7 +376,12 @@ impl Run {
         let whole = (0..self.model.objects.len()).filter(|object| !is_ruined(*object));
         let decided = whole.filter_map(|object| self.model.decided_attempt(object));
         let expected: BTreeSet<Attempt> = decided.collect();
-        if shown == expected {
+        let expired = |attempt: &&Attempt| {
+            let object = self.model.wishes[**attempt].object;
+            self.model.may_have_expired(object, self.now_unix_s())
+        };
+        let mut missing = expected.difference(&shown);
+        if shown.is_subset(&expected) && missing.all(|attempt| expired(&attempt)) {
             return Ok(());
         }
         Err(format!(
@@ -439,6 +479,12 @@ fn summary(outcome: &Outcome) -> String {
         Outcome::Read(Reading { found, read, .. }) => both(word(found), read.as_ref().map(word)),
         Outcome::Deleted { found, deleted } => both(word(found), deleted.as_ref().map(word)),
         Outcome::Listed(result) => word(result).to_owned(),
+        Outcome::Checked(upkeep) => both(word(&upkeep.found), upkeep.done.as_ref().map(word)),
+        Outcome::Repaired(upkeep) => both(word(&upkeep.found), upkeep.done.as_ref().map(word)),
+        Outcome::Migrated(upkeep) => both(word(&upkeep.found), upkeep.done.as_ref().map(word)),
+        Outcome::Salvaged(upkeep) => both(word(&upkeep.found), upkeep.done.as_ref().map(word)),
+        Outcome::Collected(Ok(report)) => format!("{} steps", report.steps.len()),
+        Outcome::Collected(Err(error)) => error.code().to_owned(),
         Outcome::Recovered(Ok(report)) => format!(
             "{} ended, {} wait",
             report.recovered.len(),

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 
 use crate::ids::ObjectId;
 use crate::manifest::{Manifest, STATE_DELETED};
+use crate::store::Happy;
+use crate::testing::simulation::operation::GRACE_S;
 
 /// Number of a put or delete of the run; a put carries it in its manifest's extension.
 pub(super) type Attempt = usize;
@@ -22,11 +24,17 @@ pub(super) struct Wish {
     pub(super) want: Want,
     /// The version under which some client saw it.
     seen: Option<u64>,
+    /// A collector was at work, which may have taken its shares for abandoned.
+    swept: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
-    Put { len: usize, ttl_s: Option<u64> },
+    Put {
+        len: usize,
+        ttl_s: Option<u64>,
+        happy: Happy,
+    },
     Delete,
 }
 
@@ -50,6 +58,8 @@ pub(super) struct Model {
     pub(super) wishes: Vec<Wish>,
     /// Objects of each client whose last operation left something in its journal.
     unfinished: BTreeSet<(usize, Object)>,
+    /// Whether any collector was at work.
+    pub(super) swept: bool,
 }
 
 /// The attempt that a live manifest belongs to.
@@ -76,6 +86,7 @@ impl Model {
             object,
             want,
             seen: None,
+            swept: false,
         });
         self.objects[object].open.insert(attempt);
         attempt
@@ -122,8 +133,14 @@ impl Model {
         self.unfinished.contains(&(client, object))
     }
 
+    /// Whether any client may have something of `object` in its journal.
+    pub(super) fn is_settled(&self, object: Object) -> bool {
+        self.is_decided(object) && !self.unfinished.iter().any(|(_, of)| *of == object)
+    }
+
     /// The recovery of `client` left nothing behind: what it did not finish never happened.
-    /// Attempts that somebody had seen all the same, with the version seen.
+    /// Attempts that somebody had seen all the same, with the version seen; one whose shares a
+    /// collector may have taken for abandoned is taken back even then.
     pub(super) fn recovered(&mut self, client: usize) -> Vec<(Attempt, u64)> {
         self.unfinished.retain(|(of, _)| *of != client);
         let wishes = &self.wishes;
@@ -133,6 +150,7 @@ impl Model {
             undone.extend(known.open.iter().copied().filter(ended));
             known.open.retain(|attempt| !ended(attempt));
         }
+        undone.retain(|attempt| !wishes[*attempt].swept);
         let seen = |attempt: Attempt| Some((attempt, wishes[attempt].seen?));
         undone.into_iter().filter_map(seen).collect()
     }
@@ -168,9 +186,37 @@ impl Model {
     }
 
     /// Whether `object` may be seen as one that is not there.
-    pub(super) fn may_be_gone(&self, object: Object) -> bool {
+    pub(super) fn may_be_gone(&self, object: Object, now_unix_s: u64) -> bool {
         let deletes = |attempt: &Attempt| self.wishes[*attempt].want == Want::Delete;
-        self.decided_attempt(object).is_none() || self.objects[object].open.iter().any(deletes)
+        self.decided_attempt(object).is_none()
+            || self.objects[object].open.iter().any(deletes)
+            || self.may_have_expired(object, now_unix_s)
+    }
+
+    /// Whether a collector may have deleted `object`, because its time was over long ago.
+    pub(super) fn may_have_expired(&self, object: Object, now_unix_s: u64) -> bool {
+        let known = &self.objects[object];
+        let decided = known.decided.as_ref();
+        let expires = decided.and_then(|decided| decided.body().expires_unix_s);
+        let ends = |attempt: &Attempt| {
+            matches!(self.wishes[*attempt].want, Want::Put { ttl_s: Some(_), .. })
+        };
+        expires.is_some_and(|expires| expires + GRACE_S <= now_unix_s)
+            || known.open.iter().any(ends)
+    }
+
+    /// A collector was at work: it may have taken what is open for abandoned, and what has expired
+    /// may be in its journal.
+    pub(super) fn sweep(&mut self, client: usize, now_unix_s: u64) {
+        for object in 0..self.objects.len() {
+            for attempt in &self.objects[object].open {
+                self.wishes[*attempt].swept = true;
+            }
+            if self.may_have_expired(object, now_unix_s) {
+                self.leave(client, object);
+            }
+        }
+        self.swept = true;
     }
 
     /// Whether nothing is open.

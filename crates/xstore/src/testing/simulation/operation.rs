@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::store::{Brake, Happy, ShareSource, Subset};
 use crate::testing::simulation::model::{Attempt, Model, Object, Want};
 use crate::testing::simulation::random::Random;
 
@@ -14,6 +15,21 @@ pub(super) const CHUNK_LEN: usize = 64 << 10;
 /// Payload bytes of a whole segment.
 const SEGMENT_LEN: usize = 16 << 20;
 
+/// The grace of every collection, the least there is, in seconds.
+pub(super) const GRACE_S: u64 = 2 * 3600;
+
+/// What operations are drawn from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scope {
+    pub(super) clients: usize,
+    /// Backends beyond the shares of an object.
+    pub(super) spares: usize,
+    /// The fewest shares with which [`Happy::AtLeast`] can be content.
+    pub(super) least_happy: u8,
+    /// Whether payloads may have several segments.
+    pub(super) large: bool,
+}
+
 /// One thing that a client does.
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
@@ -24,6 +40,16 @@ pub(super) enum Operation {
     Delete(Attempt),
     List,
     Recover,
+    /// Finds an object and looks at its shares, and at so many of their records.
+    Check(Object, Option<Subset>),
+    /// Finds an object and writes again what is lost or bad.
+    Repair(Object, Option<Subset>),
+    /// Finds an object and moves one share, drawn with this number, to a backend without any.
+    Migrate(Object, ShareSource, usize),
+    /// Finds an object and reads what is good of it.
+    Salvage(Object),
+    /// Removes what no manifest names.
+    Collect(Brake),
     /// Puts an object, replaces its shares by authentic nonsense, and reads it.
     PutNonsense(Attempt),
 }
@@ -36,44 +62,77 @@ pub(super) enum Step {
     Crash(usize, Operation, u64),
     /// Two clients at once.
     Race([(usize, Operation); 2]),
+    /// The first client sleeps in the middle, while the other collects.
+    Sleep([(usize, Operation); 2], Night),
     /// Time goes by, in seconds.
     Wait(u64),
 }
 
+/// When a client sleeps.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Night {
+    /// Milliseconds after its operation began.
+    pub(super) after_ms: u64,
+    /// Collections, a grace apart, that it sleeps through.
+    pub(super) collections: u64,
+    /// Milliseconds after the last collection began, one more grace later.
+    pub(super) wakes_ms: u64,
+}
+
 /// Draws a step; the attempts in it are begun.
-pub(super) fn draw(random: &mut Random, clients: usize, large: bool, model: &mut Model) -> Step {
-    let client = random.index(clients);
+pub(super) fn draw(random: &mut Random, scope: Scope, model: &mut Model) -> Step {
+    let client = random.index(scope.clients);
     match random.below(100) {
-        0..=2 => Step::Wait(1 + random.below(1000)),
-        3..=6 if clients > 1 => {
+        0 => Step::Wait(GRACE_S + random.below(1000)),
+        1..=2 => Step::Wait(1 + random.below(1000)),
+        3..=6 if scope.clients > 1 => {
             let object = random.index(NAME_COUNT);
-            let mut one = |client| (client, draw_on(random, client, object, model));
+            let mut one = |client| (client, draw_on(random, client, object, scope, model));
             Step::Race([one(0), one(1)])
         }
-        7..=22 => {
-            let operation = draw_one(random, client, large, model);
+        7 if scope.clients > 1 => sleep(random, client, scope, model),
+        8..=22 => {
+            let operation = draw_one(random, client, scope, model);
             Step::Crash(client, operation, random.below(600))
         }
-        _ => Step::Alone(client, draw_one(random, client, large, model)),
+        _ => Step::Alone(client, draw_one(random, client, scope, model)),
     }
 }
 
-fn draw_one(random: &mut Random, client: usize, large: bool, model: &mut Model) -> Operation {
+fn sleep(random: &mut Random, client: usize, scope: Scope, model: &mut Model) -> Step {
+    let object = random.index(NAME_COUNT);
+    let operation = draw_on(random, client, object, scope, model);
+    let collector = (client + 1) % scope.clients;
+    let night = Night {
+        after_ms: random.below(600),
+        collections: random.below(3),
+        wakes_ms: random.below(2_000),
+    };
+    let collection = Operation::Collect(Brake::Lifted);
+    Step::Sleep([(client, operation), (collector, collection)], night)
+}
+
+fn draw_one(random: &mut Random, client: usize, scope: Scope, model: &mut Model) -> Operation {
     match random.below(100) {
         0..=3 => Operation::List,
-        4..=15 => Operation::Recover,
+        4..=13 => Operation::Recover,
+        14..=15 => Operation::Collect(random.choose(&[Brake::Lifted, Brake::TenPercent])),
         16 => {
             let object = model.add_object(None);
-            let len = 1 + random.index(1000);
-            Operation::PutNonsense(model.begin(client, object, Want::Put { len, ttl_s: None }))
+            let want = Want::Put {
+                len: 1 + random.index(1000),
+                ttl_s: None,
+                happy: Happy::All,
+            };
+            Operation::PutNonsense(model.begin(client, object, want))
         }
         17..=22 => {
             let object = model.add_object(None);
-            put(random, client, object, large, model)
+            put(random, client, object, scope, model)
         }
         _ => {
             let object = draw_object(random, model);
-            draw_on(random, client, object, model)
+            draw_on(random, client, object, scope, model)
         }
     }
 }
@@ -90,14 +149,34 @@ fn draw_object(random: &mut Random, model: &Model) -> Object {
     random.index(NAME_COUNT)
 }
 
-fn draw_on(random: &mut Random, client: usize, object: Object, model: &mut Model) -> Operation {
-    match random.below(10) {
-        0..=3 if model.objects[object].name.is_some() => put(random, client, object, false, model),
-        0 | 4 | 5 => Operation::Delete(model.begin(client, object, Want::Delete)),
-        6 => {
+fn draw_on(
+    random: &mut Random,
+    client: usize,
+    object: Object,
+    scope: Scope,
+    model: &mut Model,
+) -> Operation {
+    let data = random.choose(&[None, Some(Subset::All)]);
+    match random.below(16) {
+        0..=5 if model.objects[object].name.is_some() => {
+            let small = Scope {
+                large: false,
+                ..scope
+            };
+            put(random, client, object, small, model)
+        }
+        0 | 6 | 7 => Operation::Delete(model.begin(client, object, Want::Delete)),
+        8 => {
             let start = random.below(3 * CHUNK_LEN as u64 / 2);
             Operation::Read(object, Some(start..start + random.below(100_000)))
         }
+        9 => Operation::Check(object, data),
+        10 if scope.spares > 0 => {
+            let source = random.choose(&[ShareSource::Holder, ShareSource::Others]);
+            Operation::Migrate(object, source, random.index(1 << 16))
+        }
+        10 | 11 => Operation::Repair(object, data),
+        12 => Operation::Salvage(object),
         _ => Operation::Read(object, None),
     }
 }
@@ -106,11 +185,11 @@ fn put(
     random: &mut Random,
     client: usize,
     object: Object,
-    large: bool,
+    scope: Scope,
     model: &mut Model,
 ) -> Operation {
     let len = match random.below(64) {
-        0 if large => SEGMENT_LEN + random.index(2 * CHUNK_LEN),
+        0 if scope.large => SEGMENT_LEN + random.index(2 * CHUNK_LEN),
         1..=3 => random.index(3 * CHUNK_LEN),
         4 => CHUNK_LEN,
         5 => 0,
@@ -119,7 +198,13 @@ fn put(
         _ => random.index(1024),
     };
     let ttl_s = random.once_in(8).then(|| 1 + random.below(1000));
-    Operation::Put(model.begin(client, object, Want::Put { len, ttl_s }))
+    let happy = match random.below(16) {
+        0 => Happy::Degraded,
+        1 => Happy::AtLeast(scope.least_happy),
+        _ => Happy::All,
+    };
+    let want = Want::Put { len, ttl_s, happy };
+    Operation::Put(model.begin(client, object, want))
 }
 
 /// Most seconds that recoveries or late deliveries take.

@@ -13,9 +13,10 @@ use crate::clock::Clock as _;
 use crate::error::Error;
 use crate::keys::{OwnerKeys, RootKey};
 use crate::manifest::Manifest;
+use crate::placement::write_quorum;
 use crate::store::{
-    DeleteReport, Found, GetOptions, Listed, Listing, PutOptions, Receipt, RecoveryReport,
-    nothing_more,
+    CheckReport, DeleteReport, Found, GcReport, GetOptions, Happy, Listed, Listing, MigrateReport,
+    PutOptions, Receipt, RecoveryReport, RepairReport, nothing_more,
 };
 use crate::testing::faulty_dealer::{Nonsense, deal_nonsense};
 use crate::testing::simulation::backend::{SimulatedBackend, Weather};
@@ -23,8 +24,11 @@ use crate::testing::simulation::client::{Client, Setting};
 use crate::testing::simulation::fault::{Damage, Mood};
 use crate::testing::simulation::model::{Attempt, Model, Object, Want};
 use crate::testing::simulation::network::Network;
-use crate::testing::simulation::operation::{LONG_S, NAME_COUNT, Operation, Step, draw, payload};
+use crate::testing::simulation::operation::{
+    LONG_S, NAME_COUNT, Operation, Scope, Step, draw, payload,
+};
 use crate::testing::simulation::random::Random;
+use crate::testing::simulation::upkeep::{Salvaged, Upkeep};
 
 /// What a run may do to its backends, and so what may be asked of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,16 +53,14 @@ pub(super) struct Run {
     /// The weather changes once in so many steps.
     rarity: u64,
     damages: bool,
-    large: bool,
+    scope: Scope,
+    /// A writer may have left shares that neither a manifest nor a journal knows of.
+    pub(super) strays: bool,
     pub(super) operations: usize,
     pub(super) history: Vec<String>,
 }
 
 /// What came of an operation.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one at a time, and it is judged at once"
-)]
 pub(super) enum Outcome {
     Put(Result<Receipt, Error>),
     Read(Reading),
@@ -68,6 +70,11 @@ pub(super) enum Outcome {
     },
     Listed(Result<Vec<Listed>, Error>),
     Recovered(Result<RecoveryReport, Error>),
+    Checked(Upkeep<CheckReport>),
+    Repaired(Upkeep<RepairReport>),
+    Migrated(Upkeep<MigrateReport>),
+    Salvaged(Upkeep<Salvaged>),
+    Collected(Result<GcReport, Error>),
     /// What a read of authentic nonsense gave.
     Nonsense(Result<Receipt, Error>, Option<Result<Vec<u8>, Error>>),
     Crashed,
@@ -102,7 +109,8 @@ impl Run {
         let access = AccessStructure::try_new(narrow(k), narrow(n))?;
         let network = Arc::new(Network::new(random.fork()));
         let backend = |index| Arc::new(SimulatedBackend::new(index, Arc::clone(&network)));
-        let backends: Vec<Arc<SimulatedBackend>> = (0..usize::from(access.share_count()))
+        let spares = random.choose(&[0, 0, 1, 2]);
+        let backends: Vec<Arc<SimulatedBackend>> = (0..usize::from(access.share_count()) + spares)
             .map(backend)
             .collect();
         let mut root = [0; RootKey::LEN];
@@ -126,7 +134,8 @@ impl Run {
         ]);
         let mut at: Vec<usize> = (0..setting.backends.len()).collect();
         if kind == Kind::Liveness {
-            for _ in 0..k {
+            let faulty = usize::from(access.share_count() - access.threshold());
+            while at.len() > faulty {
                 at.swap_remove(random.index(at.len()));
             }
         }
@@ -141,9 +150,17 @@ impl Run {
             model.objects[object].id = Some(setting.keys.named_object(name));
         }
         let damages = kind != Kind::Outage && random.once_in(2);
-        let large = random.once_in(256);
+        let scope = Scope {
+            clients: clients.len(),
+            spares,
+            least_happy: u8::try_from(least_happy(access)).unwrap_or(u8::MAX),
+            large: random.once_in(256),
+        };
         let rarity = random.choose(&[1, 2, 4, 8]);
-        let about = format!("{kind:?}, k = {k}, n = {n}, {} clients", clients.len());
+        let about = format!(
+            "{kind:?}, k = {k}, n = {n}, {spares} spares, {} clients",
+            clients.len()
+        );
         Ok(Self {
             seed,
             kind,
@@ -154,7 +171,8 @@ impl Run {
             weather: at.into_iter().map(|at| (at, 0)).collect(),
             rarity,
             damages,
-            large,
+            scope,
+            strays: false,
             operations: 0,
             history: vec![about],
         })
@@ -219,8 +237,7 @@ impl Run {
     }
 
     async fn take_step(&mut self) -> Result<(), String> {
-        let (clients, large) = (self.clients.len(), self.large);
-        let step = draw(&mut self.random, clients, large, &mut self.model);
+        let step = draw(&mut self.random, self.scope, &mut self.model);
         match step {
             Step::Wait(seconds) => {
                 self.setting.network.jump(seconds);
@@ -232,6 +249,7 @@ impl Run {
                 self.crash(client, operation, after_ms).await
             }
             Step::Race([one, other]) => self.race(one, other).await,
+            Step::Sleep([sleeper, collector], night) => self.sleep(sleeper, collector, night).await,
         }
     }
 
@@ -242,11 +260,13 @@ impl Run {
         operation: Operation,
     ) -> Result<(), String> {
         self.watch(&operation);
+        let before = self.whole_parts(&operation);
         let faults = self.setting.network.faults();
         let outcome = self.perform(client, &operation).await;
         let quiet = faults == self.setting.network.faults();
         let sky = if quiet { self.calm() } else { Sky::Rough };
-        self.ended(client, &operation, outcome, sky)
+        self.ended(client, &operation, outcome, sky)?;
+        self.still_whole(&before)
     }
 
     async fn crash(
@@ -256,6 +276,7 @@ impl Run {
         after_ms: u64,
     ) -> Result<(), String> {
         self.watch(&operation);
+        let before = self.whole_parts(&operation);
         let outcome = {
             let work = std::pin::pin!(self.perform(client, &operation));
             let stop = std::pin::pin!(self.setting.network.pause(after_ms));
@@ -267,7 +288,8 @@ impl Run {
         let setting = &self.setting;
         let restarted = self.clients[client].restart(setting);
         restarted.map_err(|error| error.to_string())?;
-        self.ended(client, &operation, outcome, Sky::Rough)
+        self.ended(client, &operation, outcome, Sky::Rough)?;
+        self.still_whole(&before)
     }
 
     async fn race(
@@ -289,7 +311,7 @@ impl Run {
     }
 
     /// Calm unless something is wrong that no operation of today mends.
-    fn calm(&self) -> Sky {
+    pub(super) fn calm(&self) -> Sky {
         let mut backends = self.setting.backends.iter();
         if self.kind == Kind::Safety || backends.any(|backend| backend.stored().scarred) {
             Sky::Rough
@@ -299,10 +321,11 @@ impl Run {
     }
 
     /// Before a put: no backend may come to see its payload.
-    fn watch(&mut self, operation: &Operation) {
+    pub(super) fn watch(&mut self, operation: &Operation) {
         self.operations += 1;
         for backend in &self.setting.backends {
             backend.forget_sent();
+            backend.stored().forged = matches!(operation, Operation::PutNonsense(_));
             if let Operation::Put(attempt) | Operation::PutNonsense(attempt) = operation {
                 backend.watch(&self.payload(*attempt));
             }
@@ -313,7 +336,7 @@ impl Run {
         payload(self.seed, attempt, self.model.wishes[attempt].want)
     }
 
-    async fn perform(&self, client: usize, operation: &Operation) -> Outcome {
+    pub(super) async fn perform(&self, client: usize, operation: &Operation) -> Outcome {
         let work = async {
             match operation {
                 Operation::Put(attempt) => Outcome::Put(self.put(client, *attempt).await),
@@ -326,6 +349,19 @@ impl Run {
                     Outcome::Listed(listing.and_then(Listing::whole))
                 }
                 Operation::Recover => Outcome::Recovered(self.clients[client].recover().await),
+                Operation::Check(object, data) => {
+                    Outcome::Checked(self.check(client, *object, *data).await)
+                }
+                Operation::Repair(object, data) => {
+                    Outcome::Repaired(self.repair(client, *object, *data).await)
+                }
+                Operation::Migrate(object, source, number) => {
+                    Outcome::Migrated(self.migrate(client, *object, *source, *number).await)
+                }
+                Operation::Salvage(object) => {
+                    Outcome::Salvaged(self.salvage(client, *object).await)
+                }
+                Operation::Collect(brake) => self.collect(client, *brake).await,
                 Operation::PutNonsense(attempt) => self.put_nonsense(client, *attempt).await,
             }
         };
@@ -338,14 +374,15 @@ impl Run {
 
     async fn put(&self, client: usize, attempt: Attempt) -> Result<Receipt, Error> {
         let wish = &self.model.wishes[attempt];
-        let ttl_s = match wish.want {
-            Want::Put { ttl_s, .. } => ttl_s,
-            Want::Delete => None,
+        let (ttl_s, happy) = match wish.want {
+            Want::Put { ttl_s, happy, .. } => (ttl_s, happy),
+            Want::Delete => (None, Happy::All),
         };
         let options = PutOptions {
             name: self.model.objects[wish.object].name.clone(),
             extension: Some((attempt as u64).to_be_bytes().to_vec()),
             ttl_s,
+            happy,
             ..PutOptions::default()
         };
         let bytes = self.payload(attempt);
@@ -355,7 +392,7 @@ impl Run {
             .await
     }
 
-    async fn find(&self, client: usize, object: Object) -> Result<Found, Error> {
+    pub(super) async fn find(&self, client: usize, object: Object) -> Result<Found, Error> {
         let (store, known) = (&self.clients[client].store, &self.model.objects[object]);
         match (&known.name, &known.decided) {
             (Some(name), _) => store.find_name(name).await,
@@ -426,4 +463,10 @@ impl Run {
         };
         Outcome::Nonsense(put, read)
     }
+}
+
+/// The fewest shares with which a put can be content that is not degraded.
+fn least_happy(access: AccessStructure) -> usize {
+    let (k, n) = (access.threshold(), access.share_count());
+    write_quorum(k, n).max(n.min(k + 1).into())
 }

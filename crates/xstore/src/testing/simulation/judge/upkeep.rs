@@ -1,0 +1,258 @@
+//! What must hold after a check, a repair, a migration, a salvage and a collection.
+
+use std::ops::Range;
+
+use crate::error::Error;
+use crate::manifest::Manifest;
+use crate::store::{
+    Brake, CheckReport, GcReport, Health, MigrateReport, RepairReport, ShareSource, Subset,
+};
+use crate::testing::simulation::model::{Attempt, Object, attempt_of};
+use crate::testing::simulation::run::{Kind, Run, Sky};
+use crate::testing::simulation::upkeep::{Salvaged, Upkeep};
+
+impl Run {
+    /// What is called whole is stored as it was dealt, and what must be readable is called so.
+    pub(super) fn check_ended(
+        &mut self,
+        (client, object): (usize, Object),
+        data: Option<Subset>,
+        upkeep: &Upkeep<CheckReport>,
+        sky: Sky,
+    ) -> Result<(), String> {
+        let attempt = self.found(client, object, &upkeep.found, sky)?;
+        let (Ok(found), Some(done)) = (&upkeep.found, &upkeep.done) else {
+            return Ok(());
+        };
+        let report = match done {
+            Ok(report) => report,
+            Err(error) => return self.explained(error),
+        };
+        let manifest = &found.manifest;
+        if self.must_be_there(attempt, manifest, sky) && report.health() == Health::Unreadable {
+            return Err("a check calls an acknowledged payload unreadable".to_owned());
+        }
+        if sky != Sky::Calm || data != Some(Subset::All) {
+            return Ok(());
+        }
+        let faulty = |index: u8| {
+            let mut shares = report.shares.iter();
+            shares.any(|share| share.index == index && !share.faults.is_empty())
+        };
+        match self.first_damaged(manifest, faulty) {
+            Some(index) => Err(format!("a check calls share {index} whole")),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn repair_ended(
+        &mut self,
+        (client, object): (usize, Object),
+        data: Option<Subset>,
+        upkeep: &Upkeep<RepairReport>,
+        sky: Sky,
+    ) -> Result<(), String> {
+        // Only a repair that asks all backends knows that nobody replaced the object meanwhile.
+        self.strays |= sky != Sky::Calm;
+        let attempt = self.found(client, object, &upkeep.found, sky)?;
+        let (Ok(found), Some(done)) = (&upkeep.found, &upkeep.done) else {
+            return Ok(());
+        };
+        let manifest = &found.manifest;
+        let report = match done {
+            Ok(report) => report,
+            Err(error) => {
+                let short = error.code() == "INSUFFICIENT_SHARES"
+                    && !self.must_be_there(attempt, manifest, sky);
+                return self.upkeep_failed((client, object), error, short, sky);
+            }
+        };
+        if let Some(next) = &report.manifest {
+            self.moved(client, next, true)?;
+        }
+        if sky == Sky::Calm && data == Some(Subset::All) {
+            self.is_mended(manifest, report)?;
+        }
+        Ok(())
+    }
+
+    /// A repair that met no fault leaves none.
+    fn is_mended(&self, manifest: &Manifest, report: &RepairReport) -> Result<(), String> {
+        let remains = |index: u8| {
+            let mut stored = manifest.body().stored();
+            let at = stored.find(|(share, _)| share.index == index);
+            at.is_some_and(|(_, at)| {
+                let mut remaining = report.remaining.iter();
+                remaining.any(|fault| fault.backend == at.label)
+            })
+        };
+        match self.first_damaged(manifest, remains) {
+            Some(index) => Err(format!("a repair leaves share {index} as it was")),
+            None => Ok(()),
+        }
+    }
+
+    /// A share that a backend has, and not as it was dealt, and that is not `excused`.
+    fn first_damaged(&self, manifest: &Manifest, excused: impl Fn(u8) -> bool) -> Option<u8> {
+        let (body, whole) = (manifest.body(), self.parts_of(manifest));
+        let segments = body.geometry().map_or(0, |geometry| geometry.segments());
+        let is_whole = |index| (0..segments).all(|segment| whole.contains(&(index, segment)));
+        let mut stored = body.stored().map(|(share, _)| share.index);
+        stored.find(|index| !excused(*index) && !is_whole(*index))
+    }
+
+    pub(super) fn migrate_ended(
+        &mut self,
+        (client, object): (usize, Object),
+        source: ShareSource,
+        upkeep: &Upkeep<MigrateReport>,
+        sky: Sky,
+    ) -> Result<(), String> {
+        let attempt = self.found(client, object, &upkeep.found, sky)?;
+        let (Ok(found), Some(done)) = (&upkeep.found, &upkeep.done) else {
+            return Ok(());
+        };
+        match done {
+            Ok(report) => self.moved(client, &report.manifest, report.pending.is_empty()),
+            Err(error) => {
+                let excused = match error.code() {
+                    // The new backend had another share once.
+                    "INVALID_CONFIG" => return Ok(()),
+                    "INSUFFICIENT_SHARES" => {
+                        let holder = source == ShareSource::Holder && self.kind == Kind::Liveness;
+                        // Without redundancy nothing can be recomputed.
+                        let body = found.manifest.body();
+                        holder
+                            || body.stored().count() <= body.k.into()
+                            || !self.must_be_there(attempt, &found.manifest, sky)
+                    }
+                    _ => false,
+                };
+                self.upkeep_failed((client, object), error, excused, sky)
+            }
+        }
+    }
+
+    /// A version that says where shares are now was acknowledged.
+    fn moved(&mut self, client: usize, next: &Manifest, ended: bool) -> Result<(), String> {
+        let attempt = attempt_of(next).filter(|attempt| *attempt < self.model.wishes.len());
+        let attempt = attempt.ok_or("it moved what nobody put there")?;
+        self.acknowledge(attempt, next)?;
+        if !ended {
+            let object = self.model.wishes[attempt].object;
+            self.model.leave(client, object);
+        }
+        self.stands(next)
+    }
+
+    fn upkeep_failed(
+        &mut self,
+        (client, object): (usize, Object),
+        error: &Error,
+        excused: bool,
+        sky: Sky,
+    ) -> Result<(), String> {
+        self.explained(error)?;
+        let settled = self.model.is_settled(object);
+        self.model.leave(client, object);
+        let excused = match error.code() {
+            "MANIFEST_EXPIRED" => true,
+            // What a collector has marked is not taken up again.
+            "CONFLICT" => self.model.swept,
+            _ => excused,
+        };
+        let trusted =
+            settled && !self.is_contested(object) && !self.saw_what_is_lost(client, object);
+        if sky == Sky::Calm && trusted && !excused {
+            return Err(format!("{} without a fault: {error}", error.code()));
+        }
+        Ok(())
+    }
+
+    /// What a salvage calls good is good, and of what can be read it calls nothing lost.
+    pub(super) fn salvage_ended(
+        &mut self,
+        (client, object): (usize, Object),
+        upkeep: &Upkeep<Salvaged>,
+        sky: Sky,
+    ) -> Result<(), String> {
+        let attempt = self.found(client, object, &upkeep.found, sky)?;
+        let (Ok(found), Some(done), Some(attempt)) = (&upkeep.found, &upkeep.done, attempt) else {
+            return Ok(());
+        };
+        let must_be = self.must_be_there(Some(attempt), &found.manifest, sky);
+        let Salvaged { bytes, report } = match done {
+            Ok(salvaged) => salvaged,
+            Err(error) if must_be && error.code() != "MANIFEST_EXPIRED" => {
+                return Err(format!(
+                    "nothing of an acknowledged payload is saved: {error}"
+                ));
+            }
+            Err(error) => return self.explained(error),
+        };
+        if must_be && !(report.lost.is_empty() && report.len_known) {
+            return Err("a salvage loses some of an acknowledged payload".to_owned());
+        }
+        let payload = self.payload(attempt);
+        let is_lost = |at: usize| {
+            let at = at as u64;
+            report
+                .lost
+                .iter()
+                .any(|lost: &Range<u64>| lost.contains(&at))
+        };
+        let good = |(at, byte): (usize, &u8)| bytes.get(at) == Some(byte) || is_lost(at);
+        let ends =
+            bytes.len() == payload.len() || (!report.len_known && bytes.len() > payload.len());
+        if ends && payload.iter().enumerate().all(good) {
+            return Ok(());
+        }
+        Err(format!(
+            "a salvage shows bytes that attempt {attempt} did not put"
+        ))
+    }
+
+    pub(super) fn collect_ended(
+        &mut self,
+        client: usize,
+        brake: Brake,
+        result: &Result<GcReport, Error>,
+        sky: Sky,
+    ) -> Result<(), String> {
+        self.model.sweep(client, self.now_unix_s());
+        let Err(error) = result else {
+            return Ok(());
+        };
+        match error.code() {
+            "GC_BRAKE" if brake == Brake::TenPercent => return Ok(()),
+            "MANIFEST_INVALID" if self.kind != Kind::Outage => return Ok(()),
+            _ => self.explained(error)?,
+        }
+        let unclear =
+            |object: Object| self.is_contested(object) || self.saw_what_is_lost(client, object);
+        if sky == Sky::Calm && !(0..self.model.objects.len()).any(unclear) {
+            return Err(format!(
+                "a collection ends in {} without a fault: {error}",
+                error.code()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the payload of `attempt` was acknowledged, and k of the shares that `manifest` names
+    /// are where nothing happens to them.
+    pub(super) fn must_be_there(
+        &self,
+        attempt: Option<Attempt>,
+        manifest: &Manifest,
+        sky: Sky,
+    ) -> bool {
+        let Some(attempt) = attempt else { return false };
+        let object = self.model.wishes[attempt].object;
+        let whole = !self.model.objects[object].ruined && self.model.is_decided(object);
+        self.model.decided_attempt(object) == Some(attempt)
+            && whole
+            && self.must_read(sky)
+            && self.is_held_honestly(manifest)
+    }
+}
