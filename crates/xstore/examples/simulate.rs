@@ -1,7 +1,7 @@
 //! `simulate`: runs many seeds of `xstore::testing::simulation`; `cargo xtask simulate` calls it.
 //!
 //! Arguments: the first seed and how many; or one seed whose history is to be shown; or `planted`
-//! and how many seeds there are to find each deliberate bug in (feature `planted`).
+//! and how many seeds there are to find each deliberate bug in, or the one named (feature `planted`).
 
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
@@ -11,16 +11,16 @@ use std::time::Instant;
 
 use xstore::testing::simulation::{Report, Violation, simulate};
 
-const USAGE: &str = "usage: simulate FROM COUNT | simulate SEED | simulate planted COUNT";
+const USAGE: &str = "usage: simulate FROM COUNT | simulate SEED | simulate planted COUNT [BUG]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let scratch = scratch();
     let passed = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         #[cfg(feature = "planted")]
-        ["planted", count] => count
+        ["planted", count, ref only @ ..] => count
             .parse()
-            .is_ok_and(|count| find_planted(count, &scratch)),
+            .is_ok_and(|count| find_planted(count, only, &scratch)),
         [seed] => seed.parse().is_ok_and(|seed| show(seed, &scratch)),
         [from, count] => match (from.parse(), count.parse()) {
             (Ok(from), Ok(count)) => run_all(from, count, &scratch),
@@ -125,15 +125,17 @@ fn run_all(from: u64, count: u64, scratch: &Path) -> bool {
     violations == 0
 }
 
-/// Switches on each deliberate bug in turn; whether every one was found within `count` seeds.
+/// Switches on each deliberate bug in turn, or those in `only`; whether every one was found within
+/// `count` seeds.
 #[cfg(feature = "planted")]
-fn find_planted(count: u64, scratch: &Path) -> bool {
+fn find_planted(count: u64, only: &[&str], scratch: &Path) -> bool {
     use std::sync::Mutex;
 
     use xstore::planted::{Bug, switch_on};
 
     let mut all_found = true;
-    for bug in Bug::SIMULATED {
+    let is_wanted = |bug: &Bug| only.is_empty() || only.contains(&&*format!("{bug:?}"));
+    for bug in Bug::SIMULATED.into_iter().filter(is_wanted) {
         switch_on(bug);
         let (seeds, first) = (AtomicU64::new(0), Mutex::new(None));
         run_each(0..count, scratch, |result| {
@@ -148,7 +150,7 @@ fn find_planted(count: u64, scratch: &Path) -> bool {
         });
         let seeds = seeds.into_inner();
         match first.into_inner() {
-            Ok(Some(violation)) => println!("{bug:?}: found after {seeds} seeds: {violation}"),
+            Ok(Some(violation)) => println!("{bug:?}: FOUND after {seeds} seeds: {violation}"),
             _ => {
                 println!("{bug:?}: MISSED in {seeds} seeds");
                 all_found = false;

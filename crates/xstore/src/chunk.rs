@@ -170,6 +170,21 @@ impl Dealing {
         xorida_core::verify(&context, index, &Salt::from_bytes(*salt), share, tag).ok()
     }
 
+    /// The tag that a record has, whether or not it is the one that was dealt: for a deliberate bug.
+    pub(crate) fn tag(
+        &self,
+        chunk: u64,
+        kind: Kind,
+        index: ShareIndex,
+        record: &[u8],
+    ) -> Result<Tag, Error> {
+        let (salt, share) = record
+            .split_first_chunk::<SALT_LEN>()
+            .ok_or(Error::Reconstruction { chunk })?;
+        let context = self.context(chunk, kind, share.len())?;
+        Ok(Salt::from_bytes(*salt).tag(&context, index, share))
+    }
+
     /// Recomputes the record of share `index` from k others and the chunk that they open.
     ///
     /// `recovery` is the plan for that share from these shares.

@@ -11,7 +11,7 @@ pub enum Bug {
     Parsers,
     /// A manifest counts as committed with k copies.
     AcknowledgeAtThreshold,
-    /// Neither tags nor roots bind a share to its dealing.
+    /// Neither tags nor roots bind a share to its dealing; one of them alone would.
     CombineGenerations,
     /// The trailer is not compared with the payload.
     SkipTrailer,
@@ -29,11 +29,23 @@ pub enum Bug {
     EraseTooEarly,
     /// Shares that could not be erased count as erased.
     ForgetOrphans,
+    /// Names in a folder of ours are not made durable.
+    SkipFolderSync,
+    /// Shares of all dealings of an object have the same names.
+    IgnorePutId,
+    /// A reader believes a share's own footer, not the root in the manifest.
+    TrustFooter,
+    /// Lost shares are recomputed from records that were not compared with their tags.
+    RepairUnverified,
+    /// What was marked once is collected, whatever manifests say by then.
+    CollectAtFirstLook,
+    /// A backend that had one share of a dealing is given another.
+    SecondIndex,
 }
 
 impl Bug {
     /// The bugs that a simulation must find.
-    pub const SIMULATED: [Self; 10] = [
+    pub const SIMULATED: [Self; 16] = [
         Self::AcknowledgeAtThreshold,
         Self::CombineGenerations,
         Self::SkipTrailer,
@@ -44,6 +56,12 @@ impl Bug {
         Self::SkipRivals,
         Self::EraseTooEarly,
         Self::ForgetOrphans,
+        Self::SkipFolderSync,
+        Self::IgnorePutId,
+        Self::TrustFooter,
+        Self::RepairUnverified,
+        Self::CollectAtFirstLook,
+        Self::SecondIndex,
     ];
 }
 

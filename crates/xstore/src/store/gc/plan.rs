@@ -12,6 +12,7 @@ use crate::backend::ObjectKey;
 use crate::error::Error;
 use crate::ids::{BackendUid, ManifestHash, ObjectId, Prefix};
 use crate::names;
+use crate::planted::{self, Bug};
 use crate::store::gc::age::Clocks;
 use crate::store::gc::inventory::{Dealing, Inventory, Version, Versions};
 use crate::store::gc::{Collecting, GcAction, GcStep};
@@ -45,7 +46,8 @@ impl Collecting<'_> {
         let mut planned = Vec::new();
         for (&(site, prefix), dealing) in &inventory.dealings {
             let of = (self.sites[site].uid, prefix);
-            let action = match named.get(&of) {
+            let looks_once = planted::is(Bug::CollectAtFirstLook) && dealing.tombs > 0;
+            let action = match named.get(&of).filter(|_| !looks_once) {
                 Some(copy) => self.of_named(dealing, copy, clocks).await?,
                 None if busy.contains(&of) => None,
                 None => Some(self.of_unnamed((site, prefix), dealing, clocks).await?),

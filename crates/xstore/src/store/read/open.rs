@@ -9,6 +9,7 @@ use xorida_core::{Recovery, SALT_LEN, ShareIndex, Target, VerifiedShare};
 
 use crate::chunk::{Dealing, OpenedChunk, Recomputed};
 use crate::error::{Error, ShareFault};
+use crate::planted::{self, Bug};
 use crate::store::put::panicked;
 use crate::store::read::share::Part;
 use crate::store::read::{Reader, count};
@@ -124,7 +125,10 @@ impl Opening<'_> {
             if shares.iter().any(|share| share.index() == part.index) {
                 continue;
             }
-            let (record, tag) = part.record(geometry, chunk);
+            let (record, mut tag) = part.record(geometry, chunk);
+            if planted::is(Bug::RepairUnverified) && !self.lost.is_empty() {
+                tag = dealing.tag(chunk, kind, part.index, record)?;
+            }
             let salt = record.first_chunk::<SALT_LEN>();
             match (dealing.verify(chunk, kind, part.index, record, &tag), salt) {
                 (Some(share), Some(salt)) => {

@@ -361,9 +361,10 @@ fn tags(
     root: ShareRoot,
 ) -> Result<Vec<Tag>, FaultReason> {
     let footer = Footer::parse(footer).map_err(malformed)?;
-    let whole = footer.segment() == segment
-        && footer.tags().len() as u64 == chunks.end - chunks.start
-        && (footer.root() == root || planted::is(Bug::CombineGenerations));
+    let vouched = planted::is(Bug::TrustFooter)
+        || (footer.segment() == segment
+            && (footer.root() == root || planted::is(Bug::CombineGenerations)));
+    let whole = vouched && footer.tags().len() as u64 == chunks.end - chunks.start;
     if !whole {
         return Err(FaultReason::Integrity);
     }
