@@ -120,7 +120,7 @@ impl Store {
     pub(crate) async fn lock_to_follow(
         &self,
         manifest: &Manifest,
-    ) -> Result<Option<std::fs::File>, Error> {
+    ) -> Result<Option<ObjectLock>, Error> {
         self.refuse_foreign(manifest.body())?;
         let lock = self.lock(manifest.body().object_id)?;
         self.refuse_not_newest(manifest).await?;
