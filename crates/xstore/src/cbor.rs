@@ -151,6 +151,7 @@ required_field!(
     crate::ids::ManifestHash,
     crate::ids::MakerKey,
     crate::ids::ShareRoot,
+    crate::ids::SegmentMac,
 );
 impl<T> Field for Vec<T> {}
 

@@ -125,6 +125,10 @@ byte_id! {
     ManifestHash, 32
 }
 byte_id! {
+    /// HMAC of the plaintext of a segment under the owner's state key.
+    SegmentMac, 32
+}
+byte_id! {
     /// Ed25519 public key of the maker of a manifest.
     MakerKey, 32
 }

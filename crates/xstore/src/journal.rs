@@ -19,8 +19,10 @@ use crate::ids::{BackendUid, ObjectId, Prefix, PutId, StoreTag, hex};
 use crate::keys::file::sync_folder;
 use crate::manifest::{self, Location, Manifest};
 
+mod checkpoint;
 mod lock;
 
+pub(crate) use checkpoint::{Checkpoint, Finished, Plan, Sent};
 pub use lock::ObjectLock;
 use lock::{has_name, new_locked, sweep};
 
@@ -146,6 +148,7 @@ const MANIFEST: &str = "manifest";
 const COMMITTED: &str = "committed";
 const LOCK: &str = "lock";
 const STAGED: &str = "staged-";
+const CHECKPOINT: &str = "checkpoint";
 /// An intent is a few hundred bytes for each backend; anything longer is not one of ours.
 const MAX_INTENT_LEN: u64 = 1 << 20;
 
@@ -171,14 +174,8 @@ impl Journal {
         let path = self.folder.join(name).with_extension(INTENT);
         let write = || {
             fs::create_dir_all(&self.folder)?;
-            let staged = path.with_extension(format!("{STAGED}{}", std::process::id()));
             // Locked before it has its name: there is no moment at which a recovery may take it.
-            let mut file = new_locked(&staged)?;
-            file.write_all(&cbor::to_vec(&intent))?;
-            file.sync_all()?;
-            fs::rename(&staged, &path)?;
-            sync_folder(&path)?;
-            Ok(file)
+            write_durably(&path, &cbor::to_vec(&intent))
         };
         let lock = write().map_err(|error: std::io::Error| Error::output(&path, error))?;
         Ok(Entry {
@@ -250,7 +247,7 @@ impl Journal {
             let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
             match extension {
                 // Written while there is an intent: where there is none now, none comes back.
-                MANIFEST | COMMITTED
+                MANIFEST | COMMITTED | CHECKPOINT
                     if path.with_extension(INTENT).try_exists().is_ok_and(|is| !is) =>
                 {
                     let _ = fs::remove_file(&path);
@@ -332,17 +329,7 @@ impl Entry {
     /// [`Error::Output`] when the journal cannot be written.
     pub fn reach_manifest(&mut self, envelope: &[u8]) -> Result<(), Error> {
         let path = self.path.with_extension(MANIFEST);
-        let write = || {
-            let staged = self
-                .path
-                .with_extension(format!("{STAGED}{}", std::process::id()));
-            let mut file = new_locked(&staged)?;
-            file.write_all(envelope)?;
-            file.sync_all()?;
-            fs::rename(&staged, &path)?;
-            sync_folder(&path)
-        };
-        write().map_err(|error| Error::output(&path, error))?;
+        write_durably(&path, envelope).map_err(|error| Error::output(&path, error))?;
         self.phase = Phase::Manifest(envelope.to_vec());
         Ok(())
     }
@@ -377,6 +364,7 @@ impl Entry {
             .and_then(|()| sync_folder(&self.path))
             .and_then(|()| remove(&self.path.with_extension(MANIFEST)))
             .and_then(|()| remove(&self.path.with_extension(COMMITTED)))
+            .and_then(|()| remove(&self.path.with_extension(CHECKPOINT)))
             .map_err(|error| Error::output(&self.path, error))
     }
 }
@@ -406,6 +394,18 @@ fn read_envelope(path: &Path) -> Result<Option<Vec<u8>>, Error> {
         .read_to_end(&mut bytes)
         .map_err(|error| Error::input(path, error))?;
     Ok(Some(bytes))
+}
+
+/// Writes a file that is wholly there or as it was before, also after a crash; open at its end
+/// and locked.
+fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<File> {
+    let staged = path.with_extension(format!("{STAGED}{}", std::process::id()));
+    let mut file = new_locked(&staged)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&staged, path)?;
+    sync_folder(path)?;
+    Ok(file)
 }
 
 #[cfg(test)]

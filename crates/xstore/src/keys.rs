@@ -118,12 +118,13 @@ pub struct OwnerKeys {
     /// Of the root keys that were replaced, the newest first.
     former: Vec<Authenticator>,
     names: Zeroizing<[u8; 32]>,
+    state_mac: Zeroizing<[u8; 32]>,
     store_tag: StoreTag,
     backup: RootKey,
 }
 
 /// What each derived key is for; `xgene keys` prints this list.
-pub const INVENTORY: [(&str, &str); 4] = [
+pub const INVENTORY: [(&str, &str); 5] = [
     (
         "xgene/manifest-mac/1",
         "HMAC-SHA256 of manifests, checked by the owner",
@@ -137,13 +138,17 @@ pub const INVENTORY: [(&str, &str); 4] = [
         "xgene/store-tag/1",
         "first part of every name of this owner",
     ),
+    (
+        "xgene/state-mac/1",
+        "HMAC-SHA256 of what this client notes of a put, so that it can be resumed",
+    ),
 ];
 
 impl OwnerKeys {
     /// Derives all keys.
     #[must_use]
     pub fn derive(root: &RootKey) -> Self {
-        let [.., (names, _), (tag, _)] = INVENTORY;
+        let [_, _, (names, _), (tag, _), (state, _)] = INVENTORY;
         let (newest, former) = (&root.0[0], &root.0[1..]);
         let oldest = former.last().unwrap_or(newest);
         let mut store_tag = [0; 16];
@@ -152,6 +157,7 @@ impl OwnerKeys {
             current: Authenticator::derive(newest),
             former: former.iter().map(Authenticator::derive).collect(),
             names: expand(oldest, names),
+            state_mac: expand(newest, state),
             store_tag: StoreTag(store_tag),
             backup: root.clone(),
         }
@@ -228,6 +234,12 @@ impl OwnerKeys {
         use subtle::ConstantTimeEq as _;
         let by = self.authenticators().find(|key| key.maker() == maker);
         by.is_some_and(|key| hmac_sha256(&key.mac, &[message]).ct_eq(mac).into())
+    }
+
+    /// HMAC of what this client keeps for itself. The parts say what it is of, and begin with a label
+    /// that no other use has.
+    pub(crate) fn state_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        hmac_sha256(&self.state_mac, parts)
     }
 
     /// Every part is prefixed with its length, so no two lists of parts give one input.
