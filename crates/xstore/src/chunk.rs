@@ -53,6 +53,11 @@ impl ChunkSecret {
         &mut self.bytes[..self.data_len]
     }
 
+    /// Bytes that belong to the payload.
+    pub(crate) fn valid(&self) -> &[u8] {
+        &self.bytes[..self.valid_len as usize]
+    }
+
     /// Share length that follows from this secret.
     pub(crate) fn share_len(&self) -> usize {
         self.bytes.len()
@@ -86,7 +91,7 @@ pub(crate) struct SealedSecret {
 impl SealedSecret {
     /// Bytes that belong to the payload.
     pub(crate) fn valid(&self) -> &[u8] {
-        &self.secret.bytes[..self.secret.valid_len as usize]
+        self.secret.valid()
     }
 
     /// Share length that follows from this secret.

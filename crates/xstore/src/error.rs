@@ -76,6 +76,12 @@ pub enum Error {
     /// Something else took the name or version.
     #[error("{0}")]
     Conflict(String),
+    /// A resumed put reads another source than the put that stopped.
+    #[error("the source has changed in segment {segment}, which is stored already")]
+    SourceChanged {
+        /// The first segment that differs.
+        segment: u64,
+    },
     /// Another operation on the same object has not ended.
     #[error("{0}")]
     Locked(String),
@@ -180,6 +186,7 @@ impl Error {
             Self::Random(_) => "SPLIT_FAILED",
             Self::Dealer(error) => error.code(),
             Self::Conflict(_) => "CONFLICT",
+            Self::SourceChanged { .. } => "SOURCE_CHANGED",
             Self::Locked(_) => "LOCKED",
             Self::Rollback { .. } => "ROLLBACK_DETECTED",
             Self::Fork { .. } => "FORK_DETECTED",
@@ -222,6 +229,9 @@ impl Error {
             Self::Random(_) => "check the operating system's random source, then try again",
             Self::Dealer(error) => error.recovery(),
             Self::Conflict(_) => "look at what is there, then choose another name or try again",
+            Self::SourceChanged { .. } => {
+                "put the source as it was, or put without resuming, which discards what is stored"
+            }
             Self::Locked(_) => "let the other operation end, or bring back what it waits for",
             Self::Rollback { .. } => "bring the other backends back; do not trust the old version",
             Self::Fork { .. } => {

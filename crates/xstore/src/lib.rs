@@ -67,7 +67,7 @@ pub use store::{
     IfItAnswers, Listed, Listing, Member, MemberState, Metadata, MetadataFault, MigrateOptions,
     MigrateReport, Objects, OldShare, OldShares, OnCommit, PutOptions, Receipt, Recovered,
     RecoveryReport, RefreshOptions, RefreshReport, RekeyReport, RenewReport, RepairOptions,
-    RepairReport, RepairedShare, ResolveReport, SalvageReport, ShareSource, Store, StoreBuilder,
-    Subset, UnknownMakers, Unlisted, nothing_more,
+    RepairReport, RepairedShare, ResolveReport, Resumption, SalvageReport, ShareSource, Store,
+    StoreBuilder, Subset, UnknownMakers, Unlisted, nothing_more,
 };
 pub use xorida_core::{AccessStructure, Padding};

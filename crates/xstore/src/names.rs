@@ -89,6 +89,13 @@ pub fn parse_share(tag: StoreTag, name: &ObjectKey) -> Option<(Prefix, &str)> {
     Some((Prefix::from_hex(put)?, rest))
 }
 
+/// Segment and attempt of what follows a dealing in a name; `None` for anything else.
+#[must_use]
+pub fn parse_attempt(rest: &str) -> Option<(u64, u32)> {
+    let (segment, attempt) = rest.split_once('/')?;
+    Some((segment.parse().ok()?, attempt.parse().ok()?))
+}
+
 /// `T/s/P/lease/N`: the writer of this dealing was at work N hours after it began.
 #[must_use]
 pub fn lease(tag: StoreTag, put: Prefix, hours: u64) -> ObjectKey {

@@ -54,7 +54,7 @@ pub use gc::{Brake, GcAction, GcOptions, GcReport, GcStep};
 pub use get::{GetOptions, GetReport, Guard, always};
 pub use list::{Listed, Listing, Objects, Unlisted};
 pub use migrate::{MigrateOptions, MigrateReport};
-pub use put::{Happy, OnCommit, PutOptions, Receipt, nothing_more};
+pub use put::{Happy, OnCommit, PutOptions, Receipt, Resumption, nothing_more};
 pub use recover::{Recovered, RecoveryReport};
 pub use refresh::{OldShare, OldShares, RefreshOptions, RefreshReport};
 pub use rekey::RekeyReport;

@@ -1,5 +1,7 @@
 //! One segment, dealt: all processor work of a put, away from the async threads.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
@@ -12,7 +14,8 @@ use crate::buffers::{Pool, SecretPool};
 use crate::chunk::{ChunkSecret, Dealing, SealedSecret};
 use crate::entropy::SegmentRandomness;
 use crate::error::Error;
-use crate::ids::ShareRoot;
+use crate::ids::{PutId, SegmentMac, ShareRoot};
+use crate::keys::OwnerKeys;
 use crate::segment::{FOOTER_HEADER_LEN, Footer, segment_root};
 use crate::store::source::Batch;
 use crate::trailer::Trailer;
@@ -22,6 +25,8 @@ pub(crate) struct DealtSegment {
     pub(crate) objects: Vec<Bytes>,
     pub(crate) roots: Vec<ShareRoot>,
     pub(crate) footer_len: usize,
+    /// HMAC of the plaintext, where it was asked for.
+    pub(crate) plaintext: Option<SegmentMac>,
 }
 
 /// A sealed chunk with the randomness that goes on to deal it.
@@ -43,6 +48,9 @@ pub(crate) struct SegmentDealer {
     pub(crate) secrets: SecretPool,
     /// Digest of the payload before this segment, and after it once it is dealt.
     pub(crate) payload: Sha256,
+    /// Keys for the HMAC of the plaintext, where a resumed put must know the segment again. One with
+    /// the trailer is always dealt again.
+    pub(crate) witness: Option<Arc<OwnerKeys>>,
 }
 
 impl SegmentDealer {
@@ -88,7 +96,12 @@ impl SegmentDealer {
                 .map(deal)
                 .collect::<Result<Vec<_>, Error>>()
         };
-        let ((), tags) = rayon::join(digest, deal_all);
+        let witness = self.witness.as_ref().filter(|_| !ends);
+        let plaintext = || {
+            let valid = data.iter().map(|ready| ready.secret.valid());
+            witness.map(|keys| segment_mac(keys, dealing.put_id, self.segment, valid))
+        };
+        let (((), plaintext), tags) = rayon::join(|| rayon::join(digest, plaintext), deal_all);
         let mut tags = tags?;
         if let Some(records) = trailer_records {
             let trailer = self.trailer(first_chunk + data.len() as u64)?;
@@ -105,6 +118,7 @@ impl SegmentDealer {
             objects,
             roots,
             footer_len,
+            plaintext,
         })
     }
 
@@ -163,6 +177,23 @@ impl SegmentDealer {
             .map(object)
             .collect()
     }
+}
+
+/// HMAC over the bytes of a segment that belong to the payload, and how many they are.
+pub(crate) fn segment_mac<'a>(
+    keys: &OwnerKeys,
+    put_id: PutId,
+    segment: u64,
+    valid: impl Iterator<Item = &'a [u8]> + Clone,
+) -> SegmentMac {
+    let len: usize = valid.clone().map(<[u8]>::len).sum();
+    let (segment, len) = (segment.to_be_bytes(), (len as u64).to_be_bytes());
+    let label: &[u8] = b"xgene/segment/1";
+    let mut parts: Vec<&[u8]> = vec![label, &put_id.0, &segment, &len];
+    for bytes in valid {
+        parts.push(bytes);
+    }
+    SegmentMac(keys.state_mac(&parts))
 }
 
 /// Cuts the n objects of a segment into records, and gives the n records of each chunk.

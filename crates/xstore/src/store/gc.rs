@@ -33,6 +33,9 @@ use age::Clocks;
 use inventory::Inventory;
 use plan::{Planned, What};
 
+/// How long what no manifest names is left alone, unless a collection says otherwise.
+pub(crate) const GRACE: Duration = Duration::from_secs(24 * 3600);
+
 /// The least grace: leases are written hourly, and clocks may differ by minutes.
 const LEAST_GRACE: Duration = Duration::from_secs(2 * 3600);
 
@@ -56,7 +59,7 @@ pub struct GcOptions {
 impl Default for GcOptions {
     fn default() -> Self {
         Self {
-            grace: Duration::from_secs(24 * 3600),
+            grace: GRACE,
             effects: Effects::Apply,
             brake: Brake::TenPercent,
         }

@@ -2,8 +2,9 @@
 //!
 //! Order of effects, and what a crash after each leaves:
 //! 1. the intent, on disk: nothing else yet;
-//! 2. segments, each created once, read back and compared: the next run removes them. A backend that
-//!    fails is replaced by a spare, which is given what it lacks at the end, recomputed from others;
+//! 2. segments, each created once, read back and compared: the next run removes them, or keeps what is
+//!    finished for a put that resumes this one ([`Resumption`]). A backend that fails is replaced by a
+//!    spare, which is given what it lacks at the end, recomputed from others;
 //! 3. index objects, likewise;
 //! 4. the manifest, in the journal: from here on the next run finishes the put;
 //! 5. copies of the manifest at the backends; with W of them the put is committed, unless a collector
@@ -21,7 +22,7 @@ use crate::entropy::draw;
 use crate::error::Error;
 use crate::geometry::{Geometry, Layout};
 use crate::ids::{ObjectId, PutId, StoreTag};
-use crate::journal::{Entry, Former, Intent, ObjectLock, Place};
+use crate::journal::{Checkpoint, Entry, Former, Intent, ObjectLock, Place};
 use crate::manifest::{Manifest, Superseded};
 use crate::progress::{Observer, Stage};
 use crate::segment::Index;
@@ -31,10 +32,12 @@ use crate::store::tomb::collected;
 
 mod body;
 mod progress;
+mod resume;
 mod slots;
 mod transfer;
 
 pub(crate) use body::{refreshed, superseded};
+pub use resume::Resumption;
 pub use slots::Happy;
 
 use progress::PutProgress;
@@ -65,6 +68,8 @@ pub struct PutOptions {
     pub happy: Happy,
     /// Length of the source in bytes where it is known, for progress only.
     pub len_hint: Option<u64>,
+    /// What becomes of this put when it stops, and of one that stopped before.
+    pub resumption: Resumption,
     /// What recovery tells the next run if this one stops between commit and acknowledgement.
     pub note: Option<String>,
     /// Listens to progress.
@@ -105,7 +110,8 @@ impl Receipt {
 
 /// What is put: an object, or the next version of one.
 pub(crate) struct Subject {
-    pub(crate) object_id: ObjectId,
+    /// The object; a new one where there is none.
+    pub(crate) object_id: Option<ObjectId>,
     pub(crate) layout: Layout,
     /// Backends that may take a share, in order of preference, and why others may not.
     pub(crate) sites: Vec<Result<Site, BackendError>>,
@@ -130,6 +136,10 @@ struct Putting<'a> {
     began_unix_s: u64,
     /// Hours after that at which the last lease was written.
     leased_hours: u64,
+    /// What is finished, where the put can be resumed.
+    checkpoint: Option<Checkpoint>,
+    /// Segments that were finished when it stopped.
+    kept: u64,
 }
 
 /// What the segments left behind for the manifest.
@@ -152,7 +162,9 @@ impl Store {
     /// [`Error::Backend`] or [`Error::ShareUpload`] when that is due to one that refuses, is full or
     /// stores something else, [`Error::Input`] when the source fails, [`Error::Random`] when the
     /// random source does, [`Error::Conflict`] when another client was faster. After any of these the
-    /// put is invisible and its traces are removed, now or by the next run.
+    /// put is invisible and its traces are removed, now or by the next run, unless it may be resumed.
+    /// One that resumes ends with [`Error::SourceChanged`] when the source gives other bytes, and with
+    /// [`Error::Config`] or [`Error::Conflict`] when it cannot go on: what had stopped stays then.
     ///
     /// Once the manifest phase is reached, an error (of `on_commit`, of too few backends, of a rival)
     /// means that the put is not acknowledged, and that the next run completes it; but one whose shares
@@ -170,14 +182,14 @@ impl Store {
         let named = options.name.as_ref().map(|name| keys.named_object(name));
         // Held until the end: two operations of one client never race for a version.
         let _lock = named.map(|object_id| self.lock(object_id)).transpose()?;
-        let (object_id, replaced) = match named {
-            Some(object_id) => (object_id, self.find_to_follow(object_id).await?),
-            None => (ObjectId(draw(&*self.entropy)?), None),
+        let replaced = match named {
+            Some(object_id) => self.find_to_follow(object_id).await?,
+            None => None,
         };
         let given_up = replaced.as_ref();
         let given_up = given_up.map(|replaced| superseded(replaced, keys));
         let subject = Subject {
-            object_id,
+            object_id: named,
             layout,
             sites,
             replaced,
@@ -198,39 +210,14 @@ impl Store {
         options: PutOptions,
         on_commit: OnCommit<'_>,
     ) -> Result<Receipt, Error> {
-        let Subject {
-            object_id,
-            layout,
-            sites,
-            replaced,
-            superseded,
-            expires_unix_s,
-        } = subject;
-        let dealing = Dealing {
-            layout,
-            object_id,
-            put_id: PutId(draw(&*self.entropy)?),
-        };
-        let contested = options.name.is_some() || replaced.is_some();
-        let mut putting = Putting {
-            store: self,
-            tag: self.keys()?.store_tag(),
-            dealing,
-            slots: Slots::choose(layout.access, options.happy, self.holders(sites, &dealing)?)?,
-            replaced,
-            superseded,
-            expires_unix_s,
-            progress: Arc::new(PutProgress::new(&options, layout)),
-            began_unix_s: self.clock.now_unix_s(),
-            leased_hours: 0,
-        };
-
-        let mut entry = self.begin(putting.intent(options.note.clone()))?;
+        let is_contested = subject.object_id.is_some();
+        let (mut putting, mut entry) = self.open_put(subject, &options).await?;
+        let object_id = putting.dealing.object_id;
         putting.progress.stage(Stage::Journal);
         let sealed = async {
             let sealed = putting.deal(source, &options).await?;
             putting.refuse_collected(&sealed.0).await?;
-            if contested {
+            if is_contested {
                 self.refuse_overtaken(object_id, putting.replaced.as_ref())
                     .await?;
             }
@@ -239,7 +226,7 @@ impl Store {
         let (manifest, len_bytes) = match sealed.await {
             Ok(sealed) => sealed,
             Err(error) => {
-                putting.give_up(entry).await;
+                putting.stop(entry, &error).await;
                 return Err(error);
             }
         };
@@ -283,6 +270,74 @@ impl Store {
             failures: failures.filter_map(Error::into_backend).collect(),
             pending,
         })
+    }
+
+    /// A put that goes on, or a new one; and its intent on disk.
+    async fn open_put(
+        &self,
+        subject: Subject,
+        options: &PutOptions,
+    ) -> Result<(Putting<'_>, Option<Entry>), Error> {
+        let Subject {
+            object_id,
+            layout,
+            sites,
+            replaced,
+            superseded,
+            expires_unix_s,
+        } = subject;
+        let taken_up = match self.stopped(object_id, options.note.as_deref())? {
+            Some(stopped) if options.resumption == Resumption::Resume => {
+                let follows = replaced.as_ref().map(Manifest::hash);
+                let as_now = (layout, options.happy);
+                self.take_up(stopped, as_now, follows, &sites).await?
+            }
+            Some(stopped) => {
+                self.discard(stopped).await?;
+                None
+            }
+            None => None,
+        };
+        let putting = |dealing, slots, began_unix_s| -> Result<Putting<'_>, Error> {
+            Ok(Putting {
+                store: self,
+                tag: self.keys()?.store_tag(),
+                dealing,
+                slots,
+                replaced,
+                superseded,
+                expires_unix_s,
+                progress: Arc::new(PutProgress::new(options, layout)),
+                began_unix_s,
+                leased_hours: 0,
+                checkpoint: None,
+                kept: 0,
+            })
+        };
+        if let Some(taken_up) = taken_up {
+            let checkpoint = taken_up.checkpoint;
+            let began = checkpoint.plan.began_unix_s;
+            let mut putting = putting(taken_up.dealing, taken_up.slots, began)?;
+            putting.kept = checkpoint.finished.len() as u64;
+            putting.checkpoint = Some(checkpoint);
+            return Ok((putting, Some(taken_up.entry)));
+        }
+        let dealing = Dealing {
+            layout,
+            object_id: match object_id {
+                Some(object_id) => object_id,
+                None => ObjectId(draw(&*self.entropy)?),
+            },
+            put_id: PutId(draw(&*self.entropy)?),
+        };
+        let slots = Slots::choose(layout.access, options.happy, self.holders(sites, &dealing)?)?;
+        let mut putting = putting(dealing, slots, self.clock.now_unix_s())?;
+        let entry = self.begin(putting.intent(options.note.clone()))?;
+        if let (Some(entry), Resumption::Allow | Resumption::Resume) = (&entry, options.resumption)
+        {
+            putting.checkpoint = Some(entry.begin_checkpoint(&putting)?);
+        }
+        Ok((putting, entry))
     }
 
     /// Backends with the names that a dealing has there.
@@ -380,9 +435,14 @@ impl Putting<'_> {
         }
     }
 
-    /// Removes what was written; what cannot be removed now is left to the next run.
-    async fn give_up(&self, entry: Option<Entry>) {
+    /// Ends a put that nobody can have seen: what another run can go on with stays, and otherwise
+    /// what was written is removed; what cannot be removed now is left to the next run.
+    async fn stop(&self, entry: Option<Entry>, error: &Error) {
         self.progress.fail(&self.slots);
+        if self.can_go_on(error) {
+            return;
+        }
+        let _ = entry.as_ref().map(Entry::forget_checkpoint);
         let sites = self.store.sites(self.tag).await.known;
         let places = self.slots.sent_places();
         let left = self.store.erase_places(self.tag, &places, &sites).await;

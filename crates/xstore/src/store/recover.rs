@@ -1,6 +1,7 @@
 //! recover: finish or undo what earlier runs left in the journal.
 //!
-//! Without a manifest in the journal nobody can have seen the object: its shares are removed. With
+//! Without a manifest in the journal nobody can have seen the object: its shares are removed, unless
+//! the put can be resumed; that waits a day, and stands in nobody's way meanwhile. With
 //! one, recovery only goes forward, because a reader may have seen a copy; unless another manifest
 //! took its version meanwhile and all backends say that they never had this one. A backend that does
 //! not answer postpones recovery; it never decides it.
@@ -9,6 +10,7 @@ use std::collections::BTreeSet;
 
 use crate::backend::{BackendError, BackendErrorKind};
 use crate::error::Error;
+use crate::ids::ObjectId;
 use crate::journal::{Entry, Intent, Phase};
 use crate::manifest::{Manifest, STATE_LIVE};
 use crate::names;
@@ -38,6 +40,8 @@ pub struct RecoveryReport {
     pub recovered: Vec<Recovered>,
     /// Operations that wait for a backend or a key, and why.
     pub postponed: Vec<Error>,
+    /// Puts that stopped less than a day ago and can be resumed; afterwards they are undone.
+    pub resumable: Vec<ObjectId>,
 }
 
 impl Store {
@@ -62,8 +66,12 @@ impl Store {
             if entry.as_ref().is_ok_and(|entry| self.is_kept(entry)) {
                 continue;
             }
-            let ended = match entry {
-                Ok(entry) => self.recover_one(entry, &mut on_finished).await,
+            let ended = match entry.and_then(|entry| Ok((self.is_resumable(&entry)?, entry))) {
+                Ok((true, entry)) => {
+                    report.resumable.push(entry.intent.object_id);
+                    continue;
+                }
+                Ok((false, entry)) => self.recover_one(entry, &mut on_finished).await,
                 Err(error) => Err(error),
             };
             match ended {
@@ -135,7 +143,7 @@ impl Store {
     }
 
     /// Removes the shares that an operation dealt and nobody saw.
-    async fn undo(&self, entry: Entry, sites: &Sites) -> Result<Recovered, Error> {
+    pub(crate) async fn undo(&self, entry: Entry, sites: &Sites) -> Result<Recovered, Error> {
         let Intent {
             deals,
             places,

@@ -142,7 +142,7 @@ impl Store {
         }
         let sites = self.sites_for_writing(body.store_tag).await?;
         let subject = Subject {
-            object_id: body.object_id,
+            object_id: Some(body.object_id),
             layout: body.geometry()?.layout(),
             sites: holders_first(body, sites),
             replaced: Some(manifest.clone()),

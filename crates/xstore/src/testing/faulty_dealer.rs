@@ -78,6 +78,7 @@ pub async fn deal_nonsense(
         objects,
         secrets,
         payload,
+        witness: None,
     };
     let dealt = dealer.deal(batch)?;
 

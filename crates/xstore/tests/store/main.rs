@@ -19,6 +19,7 @@ mod rekey;
 mod renew;
 mod repair;
 mod resolve;
+mod resume;
 mod retire;
 mod roundtrip;
 mod scan;

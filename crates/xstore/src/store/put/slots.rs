@@ -10,7 +10,7 @@ use xorida_core::AccessStructure;
 
 use crate::backend::{BackendError, BackendErrorKind};
 use crate::error::Error;
-use crate::journal::Place;
+use crate::journal::{Place, Sent};
 use crate::placement::{self, FailureDomain, write_quorum};
 use crate::store::sites::Site;
 
@@ -54,7 +54,7 @@ pub(super) struct Holder {
 }
 
 impl Holder {
-    const fn domain(&self) -> &FailureDomain {
+    pub(super) const fn domain(&self) -> &FailureDomain {
         &self.site.attached.domain
     }
 }
@@ -139,6 +139,43 @@ impl Slots {
         };
         slots.expect_enough()?;
         Ok(slots)
+    }
+
+    /// The slots of a put that stopped: `sent` is what it sent to whom, the last of an index holds it,
+    /// and `spares` were sent nothing.
+    pub(super) fn taken_up(
+        access: AccessStructure,
+        happy: Happy,
+        sent: Vec<(u8, Holder)>,
+        spares: Vec<Holder>,
+    ) -> Result<Self, Error> {
+        let holder = |index: u8| sent.iter().rev().find(|(of, _)| *of == index);
+        let slot = |index: u8| Slot {
+            index,
+            holder: holder(index).map(|(_, holder)| holder.clone()),
+            lacks_before: 0,
+            has_index: false,
+        };
+        let mut slots = Self {
+            slots: (0..access.share_count()).map(slot).collect(),
+            sent,
+            failures: Vec::new(),
+            spares,
+            threshold: access.threshold(),
+            least: happy.least(access)?,
+        };
+        slots.expect_enough()?;
+        Ok(slots)
+    }
+
+    /// What is noted of `sent`.
+    pub(super) fn noted(&self) -> Vec<Sent> {
+        let sent = self.sent.iter();
+        sent.map(|(index, holder)| Sent {
+            index: *index,
+            backend: holder.place.backend,
+        })
+        .collect()
     }
 
     /// Where a share is, or was last sent; its number when no backend was there for it.

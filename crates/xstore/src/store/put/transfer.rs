@@ -65,8 +65,17 @@ impl Putting<'_> {
         let mut payload = Sha256::new();
         let mut indices = vec![Index::default(); self.slots.slots.len()];
         let mut segment = 0;
+        let mut plaintext = None;
         while let Some(batch) = source.next().await? {
             self.renew_lease().await;
+            if let Some(finished) = self.kept(segment) {
+                payload = self.keep(&finished, batch, payload).await?;
+                for (index, root) in indices.iter_mut().zip(finished.roots) {
+                    index.push(finished.attempt, root);
+                }
+                segment += 1;
+                continue;
+            }
             let mut dealer = SegmentDealer {
                 dealing: self.dealing,
                 segment,
@@ -75,6 +84,7 @@ impl Putting<'_> {
                 objects: objects.clone(),
                 secrets: secrets.clone(),
                 payload,
+                witness: self.checkpoint.as_ref().and(self.store.keys.clone()),
             };
             let deal = move || dealer.deal(batch).map(|dealt| (dealt, dealer.payload));
             let dealt;
@@ -82,10 +92,15 @@ impl Putting<'_> {
                 .await
                 .map_err(panicked)??;
             for (index, root) in indices.iter_mut().zip(&dealt.roots) {
-                index.push(0, *root);
+                index.push(self.attempt(), *root);
             }
             let arrived = arrived(travelling.take()).await;
             self.take_losses(segment, arrived)?;
+            if let Some(plaintext) = plaintext.take() {
+                let finished = self.finished(segment - 1, plaintext, &indices);
+                self.note_finished(finished).await?;
+            }
+            plaintext = dealt.plaintext;
             *travelling = Some(self.upload(segment, dealt, objects.clone()));
             segment += 1;
         }
@@ -114,12 +129,12 @@ impl Putting<'_> {
     fn upload(&self, segment: u64, dealt: DealtSegment, pool: Pool) -> Upload {
         let holders = self.slots.slots.iter().map(|slot| slot.holder.clone());
         let holders: Vec<_> = holders.collect();
-        let (progress, tag) = (self.progress.clone(), self.tag);
+        let (progress, tag, attempt) = (self.progress.clone(), self.tag, self.attempt());
         tokio::spawn(async move {
             let parts = holders.iter().zip(&dealt.objects).enumerate();
             let uploads = parts.filter_map(|(share, (holder, object))| {
                 let holder = holder.as_ref()?;
-                let key = names::segment(tag, holder.place.share_prefix, segment, 0);
+                let key = names::segment(tag, holder.place.share_prefix, segment, attempt);
                 let (progress, footer_len) = (&progress, dealt.footer_len);
                 Some(async move {
                     let label = holder.site.label();
@@ -168,6 +183,7 @@ impl Putting<'_> {
         loop {
             let outcomes = self.put_indices(dealt).await;
             self.take_losses(segments, Ok(outcomes))?;
+            self.note_holders().await?;
             let behind = self.slots.held().map(|(slot, _)| slot.lacks_before).max();
             match behind.unwrap_or(0) {
                 0 if self.slots.held().all(|(slot, _)| slot.has_index) => return Ok(()),
@@ -232,14 +248,14 @@ impl Putting<'_> {
             for rebuilt in reader.rebuild(segment, &lost, &distrusted).await? {
                 let share = late[&rebuilt.index.get()];
                 let chunk = dealt.geometry.chunks_of(segment).start;
-                let root = dealt.indices[share].get(segment).map(|(_, root)| root);
-                if root != Some(rebuilt.root) {
-                    return Err(Error::Reconstruction { chunk });
-                }
+                let attempt = match dealt.indices[share].get(segment) {
+                    Some((attempt, root)) if root == rebuilt.root => attempt,
+                    _ => return Err(Error::Reconstruction { chunk }),
+                };
                 let Some(holder) = &self.slots.slots[share].holder else {
                     continue;
                 };
-                let key = names::segment(self.tag, holder.place.share_prefix, segment, 0);
+                let key = names::segment(self.tag, holder.place.share_prefix, segment, attempt);
                 let len = rebuilt.object.len() as u64;
                 let backend = &*holder.site.attached.backend;
                 let stored = put_confirmed(backend, &key, rebuilt.object, rebuilt.footer_len);

@@ -310,7 +310,10 @@ impl ShareReader {
         let mut left = Vec::new();
         let listed = for_each_page(&*self.site.backend, &prefix, |keys| {
             let is_left = |key: &ObjectKey| {
-                let attempt = key.as_str().strip_prefix(&prefix).and_then(parse_attempt);
+                let attempt = key
+                    .as_str()
+                    .strip_prefix(&prefix)
+                    .and_then(names::parse_attempt);
                 attempt.is_some_and(|(segment, attempt)| named(segment) != Some(attempt))
             };
             let room = MAX_LEFTOVERS - left.len();
@@ -341,12 +344,6 @@ const MAX_ATTEMPTS: usize = 8;
 
 /// Leftovers that are looked at in one go; the next check finds more.
 const MAX_LEFTOVERS: usize = 1000;
-
-/// Segment and attempt of a name below a share's prefix; `None` for anything else.
-fn parse_attempt(name: &str) -> Option<(u64, u32)> {
-    let (segment, attempt) = name.split_once('/')?;
-    Some((segment.parse().ok()?, attempt.parse().ok()?))
-}
 
 /// Whether the object is missing or bad, as opposed to out of reach.
 fn is_lost(reason: FaultReason) -> bool {
