@@ -4,7 +4,8 @@
 //! tag is HMAC-SHA256 (RFC 2104) of the share under its salt, over a block that says exactly
 //! which share of what this is. Salt and share travel together; the tag may be public: without
 //! the salt it says nothing that could confirm a guess. Any k shares give the seed and with it
-//! every salt and tag again, so a lost share is restored with both.
+//! every salt and tag again, so a lost share is restored with both. In short mode the key that
+//! seals a chunk's data derives from the same seed, under a label of its own.
 //!
 //! # Security
 //! The hiding rests on HMAC-SHA256 as a pseudo-random function, the binding on SHA-256. Keys are
@@ -20,7 +21,7 @@ use hmac::digest::common::Key;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Bytes of a seed.
 pub const SEED_LEN: usize = 32;
@@ -37,8 +38,11 @@ const DOMAIN: [u8; 16] = *b"xgene/share/tag\0";
 const VERSION: u8 = 1;
 /// What a salt is derived for.
 const SALT_LABEL: &[u8] = b"xgene/salt/1";
+/// What the key of a chunk's data is derived for, in short mode.
+const SEAL_LABEL: &[u8] = b"xgene/seal/1";
 
-/// Random bytes inside the secret, from which all salts derive; wiped on drop.
+/// Random bytes inside the secret, from which all salts and the key of short mode derive; wiped on
+/// drop.
 pub struct Seed([u8; SEED_LEN]);
 
 /// Key of one share's tag; travels with the share and is wiped on drop.
@@ -62,6 +66,12 @@ impl Seed {
             &self.0,
             &[SALT_LABEL, &u16::from(index.get()).to_be_bytes()],
         ))
+    }
+
+    /// The key that seals the data of this chunk, and of no other, in short mode.
+    #[must_use]
+    pub fn sealing_key(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(hmac_sha256(&self.0, &[SEAL_LABEL]))
     }
 }
 
@@ -148,8 +158,25 @@ wire_enum! {
     Mode {
         /// Every byte is split by the threshold scheme.
         Perfect = 0,
-        /// Reserved: an encrypted payload whose key is split.
+        /// Every chunk is encrypted and erasure-coded, and its key split by the threshold scheme.
         Short = 1,
+    }
+}
+
+impl Default for Mode {
+    /// Whoever wants less than perfect has to say so.
+    fn default() -> Self {
+        Self::Perfect
+    }
+}
+
+impl fmt::Display for Mode {
+    /// What kind of secrecy it gives stands beside every other name than perfect.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Perfect => "perfect",
+            Self::Short => "short (computational)",
+        })
     }
 }
 
@@ -160,7 +187,7 @@ wire_enum! {
         Data = 0,
         /// The last chunk, which authenticates the whole payload.
         Trailer = 1,
-        /// Reserved: the key of a segment in short mode.
+        /// Reserved, and used nowhere: in short mode each data chunk carries its own key.
         Key = 2,
         /// A secret of its own, in stand-alone share files.
         Secret = 3,

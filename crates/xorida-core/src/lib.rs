@@ -81,7 +81,8 @@ pub use dealer::{deal, deal_scratch_len};
 pub use error::Error;
 #[cfg(feature = "integrity")]
 pub use integrity::{
-    Kind, Mode, Padding, SALT_LEN, SEED_LEN, Salt, Seed, ShareContext, Suffix, TAG_LEN, Tag, verify,
+    CONTEXT_LEN, Kind, Mode, Padding, SALT_LEN, SEED_LEN, Salt, Seed, ShareContext, Suffix,
+    TAG_LEN, Tag, verify,
 };
 #[cfg(feature = "integrity")]
 pub use merkle::{MerkleTree, Root, root_from_path, root_of_segments};

@@ -44,6 +44,15 @@ impl<'a> VerifiedShare<'a> {
     pub const fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
+
+    /// The first `mid` bytes and the rest, each as authentic as the whole; `None` if there are not
+    /// so many.
+    #[must_use]
+    pub fn split_at(self, mid: usize) -> Option<(Self, Self)> {
+        let part = |bytes| Self { bytes, ..self };
+        let (first, rest) = self.bytes.split_at_checked(mid)?;
+        Some((part(first), part(rest)))
+    }
 }
 
 impl fmt::Debug for VerifiedShare<'_> {

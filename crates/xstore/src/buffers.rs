@@ -49,6 +49,11 @@ pub(crate) struct SecretBuffer {
 }
 
 impl SecretBuffer {
+    /// Where it goes back to.
+    pub(crate) const fn pool(&self) -> &SecretPool {
+        &self.pool
+    }
+
     /// Makes the buffer shorter.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.bytes[len..].fill(0);

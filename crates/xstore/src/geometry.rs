@@ -5,10 +5,11 @@
 
 use std::ops::Range;
 
-use xorida_core::{AccessStructure, Kind, Padding, SALT_LEN, SEED_LEN, TAG_LEN};
+use xorida_core::{AccessStructure, Kind, Mode, Padding, SALT_LEN, SEED_LEN, TAG_LEN};
 
 use crate::error::Error;
 use crate::segment::FOOTER_HEADER_LEN;
+use crate::short;
 use crate::trailer::Trailer;
 
 /// Least and greatest chunk length in bytes; a chunk length is a power of two between them.
@@ -33,11 +34,13 @@ pub struct Layout {
     pub access: AccessStructure,
     /// What follows the payload to hide its length.
     pub padding: Padding,
+    /// How the payload is protected.
+    pub mode: Mode,
     chunk_len: u32,
 }
 
 impl Layout {
-    /// Checks a chunk length.
+    /// Checks a chunk length; the mode is perfect.
     ///
     /// # Errors
     /// [`Error::Config`] unless `chunk_len` is a power of two from 64 KiB to 16 MiB.
@@ -54,10 +57,16 @@ impl Layout {
         Ok(Self {
             access,
             padding,
+            mode: Mode::Perfect,
             chunk_len,
         })
     }
 
+    /// The same in another mode.
+    #[must_use]
+    pub const fn in_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
     /// Plaintext bytes of every data chunk but the last.
     #[must_use]
     pub const fn chunk_len(self) -> u32 {
@@ -91,9 +100,24 @@ impl Layout {
         Ok(padded)
     }
 
-    /// Length of the padded secret of a chunk with `data_len` bytes, which is also that of its share.
+    /// Bytes of one share of a chunk with `data_len` bytes.
     #[must_use]
-    pub fn share_len(self, data_len: usize) -> usize {
+    pub fn share_len(self, kind: Kind, data_len: usize) -> usize {
+        let sealed_len = self.sealed_len(kind, data_len);
+        short::shard_len(self.access, sealed_len) + self.split_len(data_len - sealed_len)
+    }
+
+    /// How many of a chunk's `data_len` bytes are sealed and coded: all data in short mode, and none
+    /// of anything else. The rest is split.
+    pub(crate) fn sealed_len(self, kind: Kind, data_len: usize) -> usize {
+        match (self.mode, kind) {
+            (Mode::Short, Kind::Data) => data_len,
+            _ => 0,
+        }
+    }
+
+    /// Length of what is split when `data_len` bytes of it are data: suffix and padding follow.
+    pub(crate) fn split_len(self, data_len: usize) -> usize {
         self.access.padded_len(data_len + SUFFIX_LEN)
     }
 }
@@ -190,7 +214,8 @@ impl Geometry {
     /// Bytes of one share of `chunk`.
     #[must_use]
     pub fn share_len(&self, chunk: u64) -> usize {
-        self.layout.share_len(self.data_len(chunk))
+        self.layout
+            .share_len(self.kind(chunk), self.data_len(chunk))
     }
 
     /// Bytes of one record of `chunk`: salt and share.
@@ -225,6 +250,20 @@ impl Geometry {
         };
         let start = len(first..chunks.start);
         start..start + len(chunks.clone())
+    }
+
+    /// Bytes of all segment objects of all shares together.
+    #[must_use]
+    pub fn stored_len(&self) -> u64 {
+        let record_len = |chunk: u64| self.record_len(chunk) as u64;
+        let trailer = self.data_chunks();
+        // All data chunks but the last have one length.
+        let data = trailer.checked_sub(1).map_or(0, |last| {
+            last.saturating_mul(record_len(0)) + record_len(last)
+        });
+        let footers = self.segments() * FOOTER_HEADER_LEN as u64 + self.chunks() * TAG_LEN as u64;
+        let share = data.saturating_add(record_len(trailer) + footers);
+        share.saturating_mul(self.layout.access.share_count().into())
     }
 
     /// Byte range of the footer within a segment's object; it ends where the object ends.

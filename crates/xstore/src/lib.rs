@@ -13,7 +13,8 @@
 //! Fewer than k backends together, with the manifest, learn nothing about the payload but its padded
 //! length. The scheme is perfect; that the tags hide rests on HMAC-SHA256, and the randomness comes
 //! from ChaCha20 seeded by the operating system, so in whole it is 256-bit computational. k backends
-//! together read everything.
+//! together read everything. In short mode ([`Mode::Short`]) the scheme itself is computational: an
+//! object is as secret as ChaCha20 keeps it, and takes n/k times its length instead of n times.
 
 pub mod absent;
 pub mod backend;
@@ -27,6 +28,7 @@ mod chunk;
 pub mod clock;
 pub mod durability;
 pub mod entropy;
+mod erasure;
 mod error;
 pub mod geometry;
 pub mod hedge;
@@ -48,6 +50,7 @@ pub mod progress;
 pub mod rate;
 pub mod retry;
 pub mod segment;
+mod short;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -70,4 +73,4 @@ pub use store::{
     RepairReport, RepairedShare, ResolveReport, Resumption, SalvageReport, ShareSource, Store,
     StoreBuilder, Subset, UnknownMakers, Unlisted, nothing_more,
 };
-pub use xorida_core::{AccessStructure, Padding};
+pub use xorida_core::{AccessStructure, Mode, Padding};

@@ -212,6 +212,14 @@ impl Body {
             .map_err(|_| Error::ManifestInvalid("threshold and share count are impossible"))
     }
 
+    /// How the payload is protected.
+    ///
+    /// # Errors
+    /// [`Error::ManifestInvalid`] for a mode that this program does not know.
+    pub fn mode(&self) -> Result<Mode, Error> {
+        Mode::from_id(self.mode).ok_or(Error::ManifestInvalid("its mode is unknown"))
+    }
+
     /// Chunks, segments and lengths.
     ///
     /// # Errors
@@ -221,7 +229,7 @@ impl Body {
         let padding = Padding::from_id(self.padding)
             .ok_or(Error::ManifestInvalid("its padding mode is unknown"))?;
         let layout = Layout::try_new(self.access()?, padding, self.chunk_len).map_err(invalid)?;
-        Geometry::try_new(layout, self.padded_len).map_err(invalid)
+        Geometry::try_new(layout.in_mode(self.mode()?), self.padded_len).map_err(invalid)
     }
 
     /// Refuses what is no longer read at `now_unix_s`.
@@ -246,10 +254,6 @@ impl Body {
             (
                 Scheme::from_id(self.scheme) == Some(access.scheme()),
                 "its scheme is not that of k, n",
-            ),
-            (
-                Mode::from_id(self.mode) == Some(Mode::Perfect),
-                "its mode is unknown",
             ),
             (
                 Suffix::from_id(self.suffix) == Some(Suffix::Seed),

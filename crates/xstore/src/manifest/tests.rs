@@ -152,7 +152,7 @@ fn contradictions_are_not_signed_and_not_read() {
         ("state", |b| b.state = 2),
         ("previous", |b| b.previous = Some(ManifestHash([0; 32]))),
         ("scheme", |b| b.scheme = 2),
-        ("mode", |b| b.mode = 1),
+        ("mode", |b| b.mode = 2),
         ("padding", |b| b.padding = 9),
         ("suffix", |b| b.suffix = 1),
         ("k", |b| b.k = 1),

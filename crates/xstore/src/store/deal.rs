@@ -32,7 +32,6 @@ pub(crate) struct DealtSegment {
 /// A sealed chunk with the randomness that goes on to deal it.
 struct Ready {
     chunk: u64,
-    kind: Kind,
     secret: SealedSecret,
     rng: ChaCha20Rng,
 }
@@ -61,14 +60,14 @@ impl SegmentDealer {
         let (first_chunk, ends) = (batch.first_chunk, batch.ends);
         let data = (first_chunk..)
             .zip(batch.data)
-            .map(|(chunk, secret)| self.ready(chunk, Kind::Data, secret))
+            .map(|(chunk, secret)| self.ready(chunk, secret))
             .collect::<Result<Vec<Ready>, Error>>()?;
         let mut record_lens: Vec<usize> = data
             .iter()
             .map(|ready| SALT_LEN + ready.secret.share_len())
             .collect();
         if ends {
-            record_lens.push(SALT_LEN + layout.share_len(Trailer::LEN));
+            record_lens.push(SALT_LEN + layout.share_len(Kind::Trailer, Trailer::LEN));
         }
         let footer_len = FOOTER_HEADER_LEN + record_lens.len() * TAG_LEN;
         let mut objects = self.objects(&record_lens, footer_len);
@@ -77,13 +76,8 @@ impl SegmentDealer {
 
         let dealing = self.dealing;
         let deal = |(ready, mut records): (&Ready, Vec<&mut [u8]>)| {
-            let Ready {
-                chunk,
-                kind,
-                secret,
-                rng,
-            } = ready;
-            dealing.deal(*chunk, *kind, secret, rng.clone(), &mut records)
+            let Ready { chunk, secret, rng } = ready;
+            dealing.deal(*chunk, secret, rng.clone(), &mut records)
         };
         let payload = &mut self.payload;
         let digest = || {
@@ -122,15 +116,10 @@ impl SegmentDealer {
         })
     }
 
-    fn ready(&self, chunk: u64, kind: Kind, secret: ChunkSecret) -> Result<Ready, Error> {
+    fn ready(&self, chunk: u64, secret: ChunkSecret) -> Result<Ready, Error> {
         let mut rng = self.randomness.chunk(chunk);
-        let secret = secret.seal(self.dealing.layout, &mut rng)?;
-        Ok(Ready {
-            chunk,
-            kind,
-            secret,
-            rng,
-        })
+        let secret = secret.seal(&mut rng)?;
+        Ok(Ready { chunk, secret, rng })
     }
 
     /// Seals the trailer over the whole payload. Its key is the first that its stream gives, so the
@@ -151,18 +140,13 @@ impl SegmentDealer {
             self.payload.clone(),
             *key,
         );
-        let mut secret = ChunkSecret::new(layout, Trailer::LEN, &self.secrets);
+        let mut secret = ChunkSecret::new(layout, Kind::Trailer, Trailer::LEN, &self.secrets);
         let mut data = Zeroizing::new([0; Trailer::LEN]);
         trailer.encode(&mut data);
         secret.data_mut().copy_from_slice(data.as_ref());
         secret.valid_len = Trailer::LEN_U32;
-        let secret = secret.seal(layout, &mut rng)?;
-        Ok(Ready {
-            chunk,
-            kind: Kind::Trailer,
-            secret,
-            rng,
-        })
+        let secret = secret.seal(&mut rng)?;
+        Ok(Ready { chunk, secret, rng })
     }
 
     /// n objects with room for records, all of which are overwritten, and for the footer.

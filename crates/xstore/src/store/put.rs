@@ -15,6 +15,7 @@
 use std::sync::Arc;
 
 use tokio::io::AsyncRead;
+use xorida_core::Mode;
 
 use crate::backend::BackendError;
 use crate::chunk::Dealing;
@@ -66,6 +67,8 @@ pub struct PutOptions {
     pub ttl_s: Option<u64>,
     /// How many shares must be stored.
     pub happy: Happy,
+    /// How the payload is protected; perfect by default.
+    pub mode: Mode,
     /// Length of the source in bytes where it is known, for progress only.
     pub len_hint: Option<u64>,
     /// What becomes of this put when it stops, and of one that stopped before.
@@ -176,7 +179,7 @@ impl Store {
         on_commit: OnCommit<'_>,
     ) -> Result<Receipt, Error> {
         let keys = self.keys()?;
-        let layout = self.layout()?;
+        let layout = self.layout()?.in_mode(options.mode);
         self.check_placement()?;
         let sites = self.sites_for_writing(keys.store_tag()).await?;
         let named = options.name.as_ref().map(|name| keys.named_object(name));

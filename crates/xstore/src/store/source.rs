@@ -1,6 +1,7 @@
 //! A stream cut into segments of chunk secrets, its length known only at its end.
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use xorida_core::Kind;
 
 use crate::buffers::SecretPool;
 use crate::chunk::ChunkSecret;
@@ -79,9 +80,8 @@ impl<'a> ChunkSource<'a> {
     async fn next_data(&mut self) -> Result<Option<ChunkSecret>, Error> {
         let secret = match self.geometry {
             None => self.read_chunk().await?,
-            Some(geometry) => (self.next_chunk < geometry.data_chunks()).then(|| {
-                ChunkSecret::new(self.layout, geometry.data_len(self.next_chunk), &self.pool)
-            }),
+            Some(geometry) => (self.next_chunk < geometry.data_chunks())
+                .then(|| self.secret(geometry.data_len(self.next_chunk))),
         };
         if secret.is_some() {
             self.next_chunk += 1;
@@ -89,9 +89,12 @@ impl<'a> ChunkSource<'a> {
         Ok(secret)
     }
 
+    fn secret(&self, data_len: usize) -> ChunkSecret {
+        ChunkSecret::new(self.layout, Kind::Data, data_len, &self.pool)
+    }
+
     async fn read_chunk(&mut self) -> Result<Option<ChunkSecret>, Error> {
-        let mut secret =
-            ChunkSecret::new(self.layout, self.layout.chunk_len() as usize, &self.pool);
+        let mut secret = self.secret(self.layout.chunk_len() as usize);
         let data = secret.data_mut();
         let mut filled = 0;
         while filled < data.len() {
@@ -117,7 +120,7 @@ impl<'a> ChunkSource<'a> {
         if self.next_chunk >= geometry.data_chunks() {
             return Ok(None);
         }
-        secret.shorten(self.layout, geometry.data_len(self.next_chunk));
+        secret.shorten(geometry.data_len(self.next_chunk));
         Ok(Some(secret))
     }
 }

@@ -4,6 +4,7 @@
 //! what reconstructs is nothing that a put writes. This is the only way to reach the errors for it.
 
 use sha2::{Digest as _, Sha256};
+use xorida_core::Kind;
 
 use crate::buffers::{Pool, SecretPool};
 use crate::chunk::{ChunkSecret, Dealing};
@@ -50,7 +51,7 @@ pub async fn deal_nonsense(
         put_id: body.put_id,
     };
     let secrets = SecretPool::default();
-    let mut secret = ChunkSecret::new(layout, geometry.data_len(0), &secrets);
+    let mut secret = ChunkSecret::new(layout, Kind::Data, geometry.data_len(0), &secrets);
     secret.data_mut()[..payload.len()].copy_from_slice(payload);
     secret.valid_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     let (mut digest, mut len_bytes) = (Sha256::new(), payload.len() as u64);

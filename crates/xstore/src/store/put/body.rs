@@ -1,6 +1,6 @@
 //! The manifest of a put: what was dealt where, and what it replaces.
 
-use xorida_core::{Mode, Suffix};
+use xorida_core::Suffix;
 
 use crate::cbor::Blob;
 use crate::error::Error;
@@ -47,7 +47,7 @@ impl Putting<'_> {
             maker: keys.maker(),
             store_tag: keys.store_tag(),
             scheme: layout.access.scheme().id(),
-            mode: Mode::Perfect.id(),
+            mode: layout.mode.id(),
             padding: layout.padding.id(),
             suffix: Suffix::Seed.id(),
             k: layout.access.threshold(),

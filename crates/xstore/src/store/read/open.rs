@@ -162,13 +162,11 @@ impl Opening<'_> {
         } = self.reader;
         let indices: Vec<ShareIndex> = shares.iter().map(VerifiedShare::index).collect();
         let plan = self.plans.plan(dealing, &indices, Target::Secret)?;
-        let opened = dealing.open(chunk, &plan, shares, salts, secrets)?;
-        if opened.data_len() != geometry.data_len(chunk) {
-            return Err(Error::Reconstruction { chunk });
-        }
+        let at = (chunk, geometry.kind(chunk));
+        let data_len = geometry.data_len(chunk);
+        let opened = dealing.open(at, data_len, &plan, shares, salts, secrets)?;
         let recompute = |index: &ShareIndex| {
             let plan = self.plans.plan(dealing, &indices, Target::Share(*index))?;
-            let at = (chunk, geometry.kind(chunk));
             dealing.recompute(at, *index, &plan, shares, &opened)
         };
         let recomputed = self.lost.iter().map(recompute).collect::<Result<_, _>>()?;
