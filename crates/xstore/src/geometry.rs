@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn every_chunk_lies_in_exactly_one_place() {
-        for len in [
+        for (len, mode) in [
             1,
             65_535,
             65_536,
@@ -302,8 +302,12 @@ mod tests {
             16 << 20,
             (16 << 20) + 1,
             40 << 20,
-        ] {
+        ]
+        .into_iter()
+        .flat_map(|len| [(len, Mode::Perfect), (len, Mode::Short)])
+        {
             let g = geometry(len);
+            let g = Geometry::try_new(g.layout().in_mode(mode), len).unwrap();
             let data: u64 = (0..g.data_chunks()).map(|c| g.data_len(c) as u64).sum();
             assert_eq!(data, len);
             for segment in 0..g.segments() {
@@ -316,6 +320,8 @@ mod tests {
                 assert_eq!(g.footer(segment).start, end);
             }
             assert_eq!(g.chunks_of(g.segments() - 1).end, g.chunks());
+            let share: u64 = (0..g.segments()).map(|segment| g.footer(segment).end).sum();
+            assert_eq!(g.stored_len(), 3 * share);
         }
     }
 

@@ -88,3 +88,56 @@ fn only_nonce() -> Nonce {
 fn cipher(seed: &Seed) -> ChaCha20Poly1305 {
     ChaCha20Poly1305::new((&*seed.sealing_key()).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shards(access: AccessStructure, seed: &Seed, data: &[u8]) -> Vec<Vec<u8>> {
+        let len = shard_len(access, data.len());
+        let mut shards = vec![vec![0; len]; access.share_count().into()];
+        let mut slices: Vec<&mut [u8]> = shards.iter_mut().map(Vec::as_mut_slice).collect();
+        deal(
+            access,
+            seed,
+            b"context",
+            data,
+            &SecretPool::default(),
+            &mut slices,
+        )
+        .unwrap();
+        shards
+    }
+
+    #[test]
+    fn only_the_same_seed_and_context_open() {
+        let access = AccessStructure::try_new(3, 5).unwrap();
+        let pool = SecretPool::default();
+        for len in 1..40 {
+            let (seed, data) = (Seed::from_bytes([7; 32]), vec![b'G'; len]);
+            let shards = shards(access, &seed, &data);
+            let last: Vec<Shard<'_>> = (2..).zip(shards[2..].iter().map(Vec::as_slice)).collect();
+            let opened = open(&seed, b"context", &last, &pool).unwrap();
+            let (read, rest) = opened.split_at(len);
+            assert_eq!(read, data);
+            // The zeros and the tag.
+            assert!((16..19).contains(&rest.len()), "{len}: {}", rest.len());
+            assert!(open(&seed, b"another", &last, &pool).is_none());
+            let other = Seed::from_bytes([8; 32]);
+            assert!(open(&other, b"context", &last, &pool).is_none());
+            let mut changed = shards[3].clone();
+            changed[0] ^= 1;
+            let changed = [last[0], (3, &*changed), last[2]];
+            assert!(open(&seed, b"context", &changed, &pool).is_none());
+        }
+    }
+
+    #[test]
+    fn no_data_needs_no_shard() {
+        let access = AccessStructure::try_new(2, 3).unwrap();
+        assert_eq!(
+            [0, 1, 16, 17].map(|len| shard_len(access, len)),
+            [0, 9, 16, 17]
+        );
+    }
+}

@@ -13,6 +13,7 @@ mod corpus;
 mod keys;
 mod manifest;
 mod segment;
+mod short_format;
 mod values;
 
 use xstore::keys::{OwnerKeys, RootKey};

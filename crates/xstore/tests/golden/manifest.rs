@@ -112,6 +112,12 @@ fn good() -> Vec<Case> {
             seal(&second_version().with(4, uint(1)).encode()),
         ),
         case(
+            "mode-short",
+            OK,
+            "the short mode",
+            seal(&two_shares().with(10, uint(1)).encode()),
+        ),
+        case(
             "pinned-maker",
             OK,
             "by another maker, whom the reader has pinned",

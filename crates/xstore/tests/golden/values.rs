@@ -19,7 +19,7 @@ use xstore::keys::{INVENTORY, file::write_root_key};
 use xstore::segment::{Footer, Index};
 use xstore::{Manifest, names};
 
-use crate::{manifest, owner, segment};
+use crate::{manifest, owner, segment, short_format};
 
 /// Document, name of the value, value.
 type Value = (&'static str, String, String);
@@ -83,6 +83,7 @@ fn stored() -> BTreeMap<(String, String), String> {
 fn computed() -> Vec<Value> {
     [
         chunk(),
+        short_chunk(),
         padded(),
         segments(),
         manifests(),
@@ -170,6 +171,59 @@ fn chunk() -> Vec<Value> {
         if i == 0 {
             values.push(value("leaf 0".into(), &tree.root().into_bytes()));
         }
+    }
+    values
+}
+
+/// "The same chunk in short mode": random pieces 80 .. a5.
+fn short_chunk() -> Vec<Value> {
+    let access = AccessStructure::try_new(2, 3).unwrap();
+    let seed: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap());
+    let mut split = [b"\0\0\0\x07".as_slice(), &seed].concat();
+    let len = split.len();
+    split.resize(access.padded_len(len), 0);
+    pad(access, &mut split, len).unwrap();
+    let random: Vec<u8> = (0x80..=0xa5).collect();
+    let mut parts = vec![vec![0; split.len()]; 3];
+    let mut slices: Vec<&mut [u8]> = parts.iter_mut().map(Vec::as_mut_slice).collect();
+    let equations = Equations::try_new(2, 3).unwrap();
+    equations.deal_pieces(&split, &random, &mut slices).unwrap();
+
+    let layout = Layout::try_new(access, Padding::None, 65_536).unwrap();
+    let geometry = Geometry::try_new(layout.in_mode(Mode::Short), 7).unwrap();
+    let context = ShareContext {
+        mode: Mode::Short,
+        kind: Kind::Data,
+        padding: Padding::None,
+        suffix: Suffix::Seed,
+        access,
+        chunk_len: 65_536,
+        chunks_per_segment: 256,
+        object_id: [1; 32],
+        put_id: [2; 32],
+        chunk: 0,
+        share_len: u32::try_from(geometry.share_len(0)).unwrap(),
+    };
+    let first = access.indices().next().unwrap();
+    let sealed = short_format::seal(&seed, &context.encode(first), b"GATTACA", 2);
+    let opened = short_format::open(&seed, &context.encode(first), &sealed);
+    assert_eq!(opened.unwrap(), b"GATTACA\0");
+    let sources: Vec<(u8, &[u8])> = (0..2).zip(sealed.chunks(sealed.len() / 2)).collect();
+
+    let value = |name: String, bytes: &[u8]| ("chunk.md", name, hex(bytes));
+    let mut values = vec![
+        value("key, short".into(), &short_format::key(&seed)),
+        value("sealed, short".into(), &sealed),
+    ];
+    let seed = Seed::from_bytes(seed);
+    for (index, part) in access.indices().zip(&parts) {
+        let (salt, i) = (seed.salt(index), index.get());
+        let shard = short_format::shard(&sources, i);
+        let share = [shard.as_slice(), part].concat();
+        let tag = salt.tag(&context, index, &share);
+        values.push(value(format!("shard {i}, short"), &shard));
+        values.push(value(format!("share {i}, short"), &share));
+        values.push(value(format!("tag {i}, short"), tag.as_bytes()));
     }
     values
 }

@@ -13,7 +13,7 @@ use xstore::{
     ObjectKey, RepairOptions, RepairReport, Subset,
 };
 
-use crate::world::{CHUNK, World, get, payload, subsets};
+use crate::world::{CHUNK, MODES, World, get, payload, subsets};
 
 type Snapshot = Vec<BTreeMap<ObjectKey, Bytes>>;
 
@@ -112,62 +112,66 @@ fn segment(objects: &BTreeMap<ObjectKey, Bytes>, number: u64) -> ObjectKey {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_damage_is_seen_and_mended_to_the_bytes_that_were_there() {
-    let data = payload(300 * CHUNK + 7, 1);
-    let world = World::new(2, 3);
-    let manifest = world.put_named("genome", &data).await.manifest;
-    let before = snapshot(&world);
-    let sound = check(&world, &manifest, Some(Subset::All)).await;
-    assert_eq!(sound.health(), Health::Whole, "{sound:?}");
-    assert!(sound.shares.iter().all(|share| share.records_read == 302));
-    for damage in DAMAGES {
-        for at in 0..3 {
-            damage.happens(&world, at);
-            let found = check(&world, &manifest, Some(Subset::All)).await;
-            assert_eq!(found.health(), Health::Degraded, "{damage:?} at {at}");
-            assert_eq!(snapshot(&world)[(at + 1) % 3], before[(at + 1) % 3]);
-            let report = repair(&world, &manifest).await.unwrap();
-            assert_eq!(report.found, found, "{damage:?} at {at}");
-            assert!(report.remaining.is_empty());
-            assert!(
-                snapshot(&world) == before,
-                "{damage:?} at {at}: other bytes"
-            );
+    for mode in MODES {
+        let data = payload(300 * CHUNK + 7, 1);
+        let world = World::new(2, 3).in_mode(mode);
+        let manifest = world.put_named("genome", &data).await.manifest;
+        let before = snapshot(&world);
+        let sound = check(&world, &manifest, Some(Subset::All)).await;
+        assert_eq!(sound.health(), Health::Whole, "{sound:?}");
+        assert!(sound.shares.iter().all(|share| share.records_read == 302));
+        for damage in DAMAGES {
+            for at in 0..3 {
+                damage.happens(&world, at);
+                let found = check(&world, &manifest, Some(Subset::All)).await;
+                assert_eq!(found.health(), Health::Degraded, "{damage:?} at {at}");
+                assert_eq!(snapshot(&world)[(at + 1) % 3], before[(at + 1) % 3]);
+                let report = repair(&world, &manifest).await.unwrap();
+                assert_eq!(report.found, found, "{damage:?} at {at}");
+                assert!(report.remaining.is_empty());
+                assert!(
+                    snapshot(&world) == before,
+                    "{damage:?} at {at}: other bytes"
+                );
+            }
         }
+        let again = repair(&world, &manifest).await.unwrap();
+        assert!(
+            again.shares.is_empty() && again.metadata.is_empty(),
+            "nothing is left to do"
+        );
     }
-    let again = repair(&world, &manifest).await.unwrap();
-    assert!(
-        again.shares.is_empty() && again.metadata.is_empty(),
-        "nothing is left to do"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_losses_that_leave_k_shares_are_mended_and_others_are_named() {
-    for (k, n) in [(2u8, 3u8), (2, 4), (3, 5), (2, 2), (3, 3)] {
-        let world = World::new(k, n);
-        let manifest = world.put(&payload(2 * CHUNK + 77, k)).await.manifest;
-        let before = snapshot(&world);
-        for lost in (1..=n).flat_map(|count| subsets(n.into(), count.into())) {
-            for at in &lost {
-                world.remove(*at, &segment(&before[*at], 0));
-            }
-            let left = n - u8::try_from(lost.len()).unwrap();
-            let found = check(&world, &manifest, None).await;
-            assert_eq!(found.least_good, left);
-            let outcome = repair(&world, &manifest).await;
-            if left >= k {
-                assert_eq!(found.health(), Health::Degraded);
-                assert_eq!(found.losses_survived(), left - k);
-                assert_eq!(outcome.unwrap().shares.len(), lost.len());
-            } else {
-                assert_eq!(found.health(), Health::Unreadable);
-                assert_eq!(outcome.unwrap_err().code(), "INSUFFICIENT_SHARES");
+    for mode in MODES {
+        for (k, n) in [(2u8, 3u8), (2, 4), (3, 5), (2, 2), (3, 3)] {
+            let world = World::new(k, n).in_mode(mode);
+            let manifest = world.put(&payload(2 * CHUNK + 77, k)).await.manifest;
+            let before = snapshot(&world);
+            for lost in (1..=n).flat_map(|count| subsets(n.into(), count.into())) {
                 for at in &lost {
-                    let key = segment(&before[*at], 0);
-                    world.replace(*at, &key, before[*at][&key].clone());
+                    world.remove(*at, &segment(&before[*at], 0));
                 }
+                let left = n - u8::try_from(lost.len()).unwrap();
+                let found = check(&world, &manifest, None).await;
+                assert_eq!(found.least_good, left);
+                let outcome = repair(&world, &manifest).await;
+                if left >= k {
+                    assert_eq!(found.health(), Health::Degraded);
+                    assert_eq!(found.losses_survived(), left - k);
+                    assert_eq!(outcome.unwrap().shares.len(), lost.len());
+                } else {
+                    assert_eq!(found.health(), Health::Unreadable);
+                    assert_eq!(outcome.unwrap_err().code(), "INSUFFICIENT_SHARES");
+                    for at in &lost {
+                        let key = segment(&before[*at], 0);
+                        world.replace(*at, &key, before[*at][&key].clone());
+                    }
+                }
+                assert!(snapshot(&world) == before, "{k}-of-{n} without {lost:?}");
             }
-            assert!(snapshot(&world) == before, "{k}-of-{n} without {lost:?}");
         }
     }
 }
@@ -176,22 +180,24 @@ async fn all_losses_that_leave_k_shares_are_mended_and_others_are_named() {
 /// back although no single share is whole.
 #[tokio::test(flavor = "multi_thread")]
 async fn chunks_are_mended_from_wherever_they_are_good() {
-    let world = World::new(2, 3);
-    let manifest = world.put(&payload(3 * CHUNK, 5)).await.manifest;
-    let before = snapshot(&world);
-    let geometry = manifest.body().geometry().unwrap();
-    for at in 0..3 {
-        let (key, bytes) = world.segment(at);
-        let mut bytes = bytes.to_vec();
-        let chunk = at as u64;
-        let record = geometry.records(&(chunk..chunk + 1));
-        bytes[usize::try_from(record.end).unwrap() - 1] ^= 1;
-        world.replace(at, &key, bytes);
+    for mode in MODES {
+        let world = World::new(2, 3).in_mode(mode);
+        let manifest = world.put(&payload(3 * CHUNK, 5)).await.manifest;
+        let before = snapshot(&world);
+        let geometry = manifest.body().geometry().unwrap();
+        for at in 0..3 {
+            let (key, bytes) = world.segment(at);
+            let mut bytes = bytes.to_vec();
+            let chunk = at as u64;
+            let record = geometry.records(&(chunk..chunk + 1));
+            bytes[usize::try_from(record.end).unwrap() - 1] ^= 1;
+            world.replace(at, &key, bytes);
+        }
+        let found = check(&world, &manifest, Some(Subset::All)).await;
+        assert_eq!((found.faults().count(), found.least_good), (3, 2));
+        repair(&world, &manifest).await.unwrap();
+        assert!(snapshot(&world) == before);
     }
-    let found = check(&world, &manifest, Some(Subset::All)).await;
-    assert_eq!((found.faults().count(), found.least_good), (3, 2));
-    repair(&world, &manifest).await.unwrap();
-    assert!(snapshot(&world) == before);
 }
 
 /// At every stop of a repair, at every backend: nothing that could be read before cannot be read

@@ -23,6 +23,9 @@ mod resume;
 mod retire;
 mod roundtrip;
 mod scan;
+mod short;
+#[path = "../golden/short_format.rs"]
+mod short_format;
 mod slow;
 mod spares;
 mod versions;

@@ -9,7 +9,7 @@ use xstore::{
     Subset,
 };
 
-use crate::world::{CHUNK, World, get, payload, subsets};
+use crate::world::{CHUNK, MODES, World, get, payload, subsets};
 
 async fn migrate(
     world: &World,
@@ -43,30 +43,32 @@ fn shares(world: &World, at: usize) -> BTreeSet<Vec<u8>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_share_moves_with_the_same_bytes_and_leaves_nothing_behind() {
-    let data = payload(300 * CHUNK, 1);
-    for source in [ShareSource::Holder, ShareSource::Others] {
-        let world = World::with_spares(2, 3, 1);
-        let first = world.put_named("genome", &data).await.manifest;
-        let before = shares(&world, 1);
-        let report = migrate(&world, &first, (1, 3), source).await.unwrap();
-        assert!(report.pending.is_empty());
-        let second = report.manifest;
-        assert_eq!(shares(&world, 3), before, "{source:?}");
-        assert!(shares(&world, 1).is_empty());
-        assert_eq!(health(&world, &second).await, Health::Whole);
-        let held: Vec<u8> = second.body().held.iter().map(|held| held.index).collect();
-        assert_eq!(held, [0, 1, 2, 1], "the old holder counts for ever");
-        for pair in subsets(4, 2) {
-            let found = world
-                .reader(&pair)
-                .find_file(first.envelope())
-                .await
-                .unwrap();
-            if pair != [1, 3] {
-                assert_eq!(found.manifest.hash(), second.hash(), "{pair:?}");
+    for mode in MODES {
+        let data = payload(300 * CHUNK, 1);
+        for source in [ShareSource::Holder, ShareSource::Others] {
+            let world = World::with_spares(2, 3, 1).in_mode(mode);
+            let first = world.put_named("genome", &data).await.manifest;
+            let before = shares(&world, 1);
+            let report = migrate(&world, &first, (1, 3), source).await.unwrap();
+            assert!(report.pending.is_empty());
+            let second = report.manifest;
+            assert_eq!(shares(&world, 3), before, "{source:?}");
+            assert!(shares(&world, 1).is_empty());
+            assert_eq!(health(&world, &second).await, Health::Whole);
+            let held: Vec<u8> = second.body().held.iter().map(|held| held.index).collect();
+            assert_eq!(held, [0, 1, 2, 1], "the old holder counts for ever");
+            for pair in subsets(4, 2) {
+                let found = world
+                    .reader(&pair)
+                    .find_file(first.envelope())
+                    .await
+                    .unwrap();
+                if pair != [1, 3] {
+                    assert_eq!(found.manifest.hash(), second.hash(), "{pair:?}");
+                }
             }
+            assert_eq!(get(&world.reader(&[0, 3]), &second).await.unwrap().0, data);
         }
-        assert_eq!(get(&world.reader(&[0, 3]), &second).await.unwrap().0, data);
     }
 }
 
@@ -93,28 +95,30 @@ async fn a_share_is_copied_without_a_second_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_share_moves_by_way_of_the_others() {
-    let data = payload(3 * CHUNK, 3);
-    let world = World::with_spares(2, 3, 1);
-    let manifest = world.put_named("genome", &data).await.manifest;
-    world.fail(1);
-    let error = migrate(&world, &manifest, (1, 3), ShareSource::Holder)
-        .await
-        .unwrap_err();
-    assert_eq!(error.code(), "INSUFFICIENT_SHARES");
-    let report = migrate(&world, &manifest, (1, 3), ShareSource::Others)
-        .await
-        .unwrap();
-    assert_eq!(
-        report.pending,
-        ["site-1"],
-        "what it has is removed when it is back"
-    );
-    let second = report.manifest;
-    assert_eq!(health(&world, &second).await, Health::Whole);
-    world.heal();
-    let recovered = world.store().recover(|_, _| Ok(())).await.unwrap();
-    assert!(recovered.postponed.is_empty(), "{:?}", recovered.postponed);
-    assert!(shares(&world, 1).is_empty());
+    for mode in MODES {
+        let data = payload(3 * CHUNK, 3);
+        let world = World::with_spares(2, 3, 1).in_mode(mode);
+        let manifest = world.put_named("genome", &data).await.manifest;
+        world.fail(1);
+        let error = migrate(&world, &manifest, (1, 3), ShareSource::Holder)
+            .await
+            .unwrap_err();
+        assert_eq!(error.code(), "INSUFFICIENT_SHARES");
+        let report = migrate(&world, &manifest, (1, 3), ShareSource::Others)
+            .await
+            .unwrap();
+        assert_eq!(
+            report.pending,
+            ["site-1"],
+            "what it has is removed when it is back"
+        );
+        let second = report.manifest;
+        assert_eq!(health(&world, &second).await, Health::Whole);
+        world.heal();
+        let recovered = world.store().recover(|_, _| Ok(())).await.unwrap();
+        assert!(recovered.postponed.is_empty(), "{:?}", recovered.postponed);
+        assert!(shares(&world, 1).is_empty());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

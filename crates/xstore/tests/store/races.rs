@@ -25,6 +25,7 @@ fn other_client(world: &World) -> World {
     World {
         access: world.access,
         padding: world.padding,
+        mode: world.mode,
         plans: world.plans.clone(),
         backends: world.backends.clone(),
         keys: Arc::clone(&world.keys),

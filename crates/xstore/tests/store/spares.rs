@@ -10,7 +10,7 @@ use xstore::{
     Receipt, RepairOptions, RepairReport, StorageBackend, Store, Subset,
 };
 
-use crate::world::{CHUNK, World, get, payload, subsets};
+use crate::world::{CHUNK, MODES, World, get, payload, subsets};
 
 fn options(happy: Happy) -> PutOptions {
     let mut options = PutOptions::default();
@@ -114,38 +114,40 @@ async fn fewer_than_the_least_happy_are_no_choice() {
 /// A backend fails at every effect of a put of three segments; the spare gets what it lacks.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spare_steps_in_at_any_moment() {
-    let data = payload(600 * CHUNK, 2);
-    for effect in 0..6 {
-        let world = World::with_spares(2, 3, 1);
-        world.plans[1].set([Fault::FailEffects {
-            effects: effect..u64::MAX,
-            kind: BackendErrorKind::Unavailable,
-        }]);
-        let receipt = world.try_put(&data, options(Happy::All)).await.unwrap();
-        world.heal();
-        let manifest = &receipt.manifest;
-        // Identity, three segments, index; then the copy of the manifest, for which no spare is needed.
-        if effect == 5 {
-            assert_eq!(holders(manifest), [0, 1, 2]);
-            continue;
+    for mode in MODES {
+        let data = payload(600 * CHUNK, 2);
+        for effect in 0..6 {
+            let world = World::with_spares(2, 3, 1).in_mode(mode);
+            world.plans[1].set([Fault::FailEffects {
+                effects: effect..u64::MAX,
+                kind: BackendErrorKind::Unavailable,
+            }]);
+            let receipt = world.try_put(&data, options(Happy::All)).await.unwrap();
+            world.heal();
+            let manifest = &receipt.manifest;
+            // Identity, three segments, index; then the copy of the manifest, for which no spare is needed.
+            if effect == 5 {
+                assert_eq!(holders(manifest), [0, 1, 2]);
+                continue;
+            }
+            // One that fails before anything is sent was never chosen.
+            let expected = if effect == 0 { [0, 2, 3] } else { [0, 3, 2] };
+            assert_eq!(holders(manifest), expected, "effect {effect}");
+            assert_eq!(receipt.failures.len(), 1);
+            assert_eq!(
+                health(&world, manifest).await,
+                Health::Whole,
+                "effect {effect}"
+            );
+            restores(&world, &[0, 3], manifest, &data).await;
+            let sent: BTreeSet<u8> = manifest.body().held.iter().map(|held| held.index).collect();
+            let entries = manifest.body().held.len();
+            assert_eq!((sent.len(), entries), (3, if effect == 0 { 3 } else { 4 }));
+            // What reached the failed backend goes with the object.
+            let report = world.store().delete(manifest).await.unwrap();
+            assert!(report.pending.is_empty());
+            assert!(world.share_names().is_empty(), "effect {effect}");
         }
-        // One that fails before anything is sent was never chosen.
-        let expected = if effect == 0 { [0, 2, 3] } else { [0, 3, 2] };
-        assert_eq!(holders(manifest), expected, "effect {effect}");
-        assert_eq!(receipt.failures.len(), 1);
-        assert_eq!(
-            health(&world, manifest).await,
-            Health::Whole,
-            "effect {effect}"
-        );
-        restores(&world, &[0, 3], manifest, &data).await;
-        let sent: BTreeSet<u8> = manifest.body().held.iter().map(|held| held.index).collect();
-        let entries = manifest.body().held.len();
-        assert_eq!((sent.len(), entries), (3, if effect == 0 { 3 } else { 4 }));
-        // What reached the failed backend goes with the object.
-        let report = world.store().delete(manifest).await.unwrap();
-        assert!(report.pending.is_empty());
-        assert!(world.share_names().is_empty(), "effect {effect}");
     }
 }
 

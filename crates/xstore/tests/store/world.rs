@@ -13,18 +13,22 @@ use xstore::memory::MemoryBackend;
 use xstore::placement::FailureDomain;
 use xstore::testing::{Fault, FaultyBackend, Plan};
 use xstore::{
-    AccessStructure, BackendErrorKind, Error, GetOptions, GetReport, Manifest, ObjectKey, Padding,
-    PutOptions, Receipt, StorageBackend, Store, nothing_more,
+    AccessStructure, BackendErrorKind, Error, GetOptions, GetReport, Manifest, Mode, ObjectKey,
+    Padding, PutOptions, Receipt, StorageBackend, Store, nothing_more,
 };
 
 /// Least chunk there is, so that small objects have several.
 pub(crate) const CHUNK: usize = 64 << 10;
+
+/// Both ways in which a payload is protected.
+pub(crate) const MODES: [Mode; 2] = [Mode::Perfect, Mode::Short];
 
 pub(crate) const NOW: u64 = 1_800_000_000;
 
 pub(crate) struct World {
     pub(crate) access: AccessStructure,
     pub(crate) padding: Padding,
+    pub(crate) mode: Mode,
     pub(crate) plans: Vec<Plan>,
     pub(crate) backends: Vec<Arc<FaultyBackend<MemoryBackend>>>,
     pub(crate) keys: Arc<OwnerKeys>,
@@ -48,6 +52,7 @@ impl World {
         Self {
             access: AccessStructure::try_new(k, n).unwrap(),
             padding: Padding::None,
+            mode: Mode::Perfect,
             backends: plans.iter().enumerate().map(backend).collect(),
             plans,
             keys: Arc::new(OwnerKeys::derive(&RootKey::from_bytes([7; 32]))),
@@ -55,6 +60,11 @@ impl World {
             journal: scratch(),
             now: NOW,
         }
+    }
+
+    /// The same world, whose puts are in another mode.
+    pub(crate) fn in_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
     }
 
     /// The store over all backends.
@@ -102,8 +112,9 @@ impl World {
     pub(crate) async fn try_put(
         &self,
         mut payload: &[u8],
-        options: PutOptions,
+        mut options: PutOptions,
     ) -> Result<Receipt, Error> {
+        options.mode = self.mode;
         self.store()
             .put(&mut payload, options, &mut nothing_more)
             .await
@@ -151,6 +162,11 @@ impl World {
     pub(crate) fn remove(&self, at: usize, key: &ObjectKey) {
         self.backends[at].inner().remove(key);
     }
+}
+
+/// Bytes of the record of a full chunk.
+pub(crate) fn record_len(manifest: &Manifest) -> usize {
+    manifest.body().geometry().unwrap().record_len(0)
 }
 
 pub(crate) async fn get(store: &Store, manifest: &Manifest) -> Result<(Vec<u8>, GetReport), Error> {

@@ -60,7 +60,6 @@ fn scheme() -> Vec<Case> {
         ),
         invalid("scheme-0", "no scheme", &number(9, 0)),
         invalid("scheme-3", "an unknown scheme", &number(9, 3)),
-        invalid("mode-short", "the reserved short mode", &number(10, 1)),
         invalid("mode-2", "an unknown mode", &number(10, 2)),
         invalid("padding-2", "an unknown padding mode", &number(11, 2)),
         invalid(
