@@ -13,7 +13,7 @@ use genomic_formats::{Depth, Inspector, Report};
 use tokio::io::{AsyncRead, ReadBuf};
 use xstore::progress::Observer;
 use xstore::store::OnCommit;
-use xstore::{Happy, PutOptions, Receipt, Store};
+use xstore::{Happy, Mode, PutOptions, Receipt, Store};
 
 use crate::authorize::{Authorization, Use};
 use crate::error::Error;
@@ -41,6 +41,8 @@ pub struct DepositOptions {
     pub damaged: Damaged,
     /// How many shares must be stored.
     pub happy: Happy,
+    /// How the file is protected; perfect by default.
+    pub mode: Mode,
     /// Length of the file in bytes where it is known, for progress only.
     pub len_hint: Option<u64>,
     /// What recovery tells the next run; see [`PutOptions::note`].
@@ -108,6 +110,7 @@ pub async fn deposit(
     let mut put = PutOptions::default();
     put.extension = Some(shared.to_extension());
     put.happy = options.happy;
+    put.mode = options.mode;
     put.len_hint = options.len_hint;
     put.note = options.note;
     put.observer = options.observer;

@@ -41,6 +41,8 @@ pub struct Plan {
     pub payload_len_bytes: Option<u64>,
     /// n times the payload, in bytes, at most `u64::MAX`; padding and tags come on top.
     pub stored_len_bytes: Option<u64>,
+    /// What short mode, which is computational, would store instead: n/k times the payload.
+    pub short_stored_len_bytes: Option<u64>,
     /// Who enforces consent when somebody reads.
     pub enforcement: Enforcement,
     /// How far the consent is proven, where there is one.
@@ -121,6 +123,10 @@ pub fn plan(
         survivable_losses: share_count - usize::from(sites.threshold()),
         payload_len_bytes,
         stored_len_bytes: payload_len_bytes.map(|len| len.saturating_mul(share_count as u64)),
+        short_stored_len_bytes: payload_len_bytes.map(|len| {
+            len.div_ceil(sites.threshold().into())
+                .saturating_mul(share_count as u64)
+        }),
         enforcement: Enforcement::ClientOnly,
         assurance: consent.map(ConsentRecord::assurance),
         law_reviewed_on: law.reviewed_on(),

@@ -70,6 +70,7 @@ fn the_integration_patterns_may_go_ahead() {
             .collect();
         assert_eq!(planned, codes, "{name}");
         assert_eq!(plan.stored_len_bytes, Some(3000));
+        assert_eq!(plan.short_stored_len_bytes, Some(1500));
         assert_eq!(plan.survivable_losses, 1);
         assert_eq!(plan.enforcement, Enforcement::ClientOnly);
         assert!(plan.warnings.contains(&Warning::Trial), "{name}");

@@ -9,10 +9,12 @@ use xstore::rate::Rate;
 use crate::size;
 
 mod check;
+mod mode;
 mod refresh;
 mod store;
 
 pub(crate) use check::{Check, Objects, Repair, Repairing, SharedFiles, StoreCheck, StoreRepair};
+pub(crate) use mode::Mode;
 pub(crate) use refresh::{Refresh, Refreshing, StoreRefresh};
 pub(crate) use store::{
     BackendVerb, Migrate, Recover, Rekey, RemoveBackend, Renew, Resolve, Storing,
@@ -175,6 +177,9 @@ pub(crate) struct Split {
     /// How lengths are hidden
     #[arg(long, value_enum, default_value_t = Pad::Padme)]
     pub(crate) pad: Pad,
+    /// How the payload is protected
+    #[arg(long, value_enum, default_value_t = Mode::Perfect)]
+    pub(crate) mode: Mode,
     /// Split a file even though it is damaged
     #[arg(long)]
     pub(crate) allow_invalid: bool,
@@ -354,6 +359,9 @@ pub(crate) enum StoreVerb {
         /// How lengths are hidden
         #[arg(long, value_enum, default_value_t = Pad::None)]
         pad: Pad,
+        /// How the payload is protected
+        #[arg(long, value_enum, default_value_t = Mode::Perfect)]
+        mode: Mode,
     },
     /// Restore an object into a file
     Get {

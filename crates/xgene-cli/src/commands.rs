@@ -15,6 +15,7 @@ pub(crate) mod jurisdictions;
 pub(crate) mod keys;
 pub(crate) mod mend;
 pub(crate) mod migrate;
+pub(crate) mod modes;
 pub(crate) mod plan;
 pub(crate) mod refresh;
 pub(crate) mod repair;

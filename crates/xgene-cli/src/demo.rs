@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use xstore::Home;
 
-use crate::args::{Demo, Get, Pad, Plan, Repair, Repairing, SharedFiles, Split};
+use crate::args::{Demo, Get, Mode, Pad, Plan, Repair, Repairing, SharedFiles, Split};
 use crate::codes::OK;
 use crate::commands::{get, plan, repair, split};
 use crate::failure::Failure;
@@ -162,6 +162,7 @@ impl Stage {
             threshold: None,
             output: None,
             pad: Pad::Padme,
+            mode: Mode::Perfect,
             allow_invalid: false,
             allow_degraded: false,
             dry_run: false,

@@ -10,7 +10,7 @@ use xstore::{Manifest, ShareFault};
 
 use crate::args::Inspect;
 use crate::codes::OK;
-use crate::commands::{get, human_bytes};
+use crate::commands::{get, human_bytes, modes};
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -147,7 +147,7 @@ pub(crate) fn show_manifest(manifest: &Manifest, session: &Session) {
             "version": body.version,
             "threshold": body.k,
             "share_count": body.n,
-            "mode": "perfect",
+            "mode": modes::of(body),
             "chunk_len_bytes": body.chunk_len,
             "chunks": body.chunks,
             "padded_len_bytes": body.padded_len,
@@ -162,10 +162,8 @@ pub(crate) fn show_manifest(manifest: &Manifest, session: &Session) {
     let say = |name: &str, value: String| session.terminal.say(&format!("{name:<11} {value}"));
     say("object", body.object_id.to_string());
     say("version", body.version.to_string());
-    say(
-        "scheme",
-        format!("{}-of-{} XOR shares, perfect mode", body.k, body.n),
-    );
+    say("scheme", format!("{}-of-{} XOR shares", body.k, body.n));
+    say("mode", modes::of(body));
     let labels: Vec<&str> = body.stored().map(|(_, at)| at.label.as_str()).collect();
     say("shares", labels.join(", "));
     say(

@@ -5,7 +5,7 @@ use genomicshare::plan;
 use crate::args::Plan;
 use crate::codes::OK;
 use crate::commands::split::read_consent;
-use crate::commands::{human_bytes, table};
+use crate::commands::{human_bytes, modes, table};
 use crate::failure::Failure;
 use crate::session::{Session, law, read_sites};
 
@@ -68,11 +68,16 @@ pub(crate) fn show(plan: &genomicshare::Plan, session: &Session) {
         holders.join(" + ")
     ));
     terminal.say(&format!(
-        "sites that may be lost: {}",
+        "sites that may be lost, in either mode: {}",
         plan.survivable_losses
     ));
-    if let Some(stored) = plan.stored_len_bytes {
-        terminal.say(&format!("stored in all: {}", human_bytes(stored)));
+    if let (Some(perfect), Some(short)) = (plan.stored_len_bytes, plan.short_stored_len_bytes) {
+        terminal.say(&format!(
+            "stored in all: {} perfect, {} short (computational)",
+            human_bytes(perfect),
+            human_bytes(short)
+        ));
+        terminal.say(modes::MEANING);
     }
     terminal.say(&format!("consent and placement are {}", plan.enforcement));
     if let Some(assurance) = plan.assurance {

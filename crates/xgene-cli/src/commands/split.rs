@@ -16,7 +16,7 @@ use xstore::Happy;
 use crate::args::Split;
 use crate::codes::OK;
 use crate::commands::targets::file_words;
-use crate::commands::{human_bytes, mend, source, stored};
+use crate::commands::{human_bytes, mend, modes, source, stored};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::session::{Session, law, read_sites, write_manifest};
@@ -41,6 +41,11 @@ pub(crate) async fn run(args: &Split, session: &Session) -> Result<u8, Failure> 
     }
     if args.dry_run {
         super::plan::show(&plan, session);
+        let mode = xstore::Mode::from(args.mode);
+        session.terminal.say(&format!("mode of this split: {mode}"));
+        session
+            .terminal
+            .message("summary", json!({ "mode": mode.to_string() }));
         return Ok(OK);
     }
     let deposited = split(args, session, &sites, authorization, input, &output).await?;
@@ -86,6 +91,7 @@ async fn split(
     let store = session.writer(sites, args.pad, happy).await?;
     // Recovery of an earlier run may have written this very file.
     refuse_existing(output)?;
+    modes::tell(&store, input.len_bytes, session)?;
     let destination = Destination { sites, law: law() };
     let mut options = DepositOptions::default();
     options.damaged = if args.allow_invalid {
@@ -94,6 +100,7 @@ async fn split(
         Damaged::Refuse
     };
     options.happy = happy;
+    options.mode = args.mode.into();
     options.len_hint = input.len_bytes;
     options.note = std::path::absolute(output)
         .ok()
@@ -198,10 +205,11 @@ fn summary(
     session.terminal.message("summary", line);
     let terminal = session.terminal;
     terminal.say(&format!(
-        "{} of {} split over {}; any {} of them restore it",
+        "{} of {} split over {}, {}; any {} of them restore it",
         human_bytes(receipt.len_bytes),
         deposited.report.format.label(),
         codes.join(", "),
+        modes::of(body),
         body.k
     ));
     terminal.say(&format!("manifest: {}", output.display()));

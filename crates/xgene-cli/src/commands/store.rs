@@ -25,7 +25,9 @@ use crate::commands::get::{Output, tell_provenance};
 use crate::commands::inspect::show_manifest;
 use crate::commands::restored::{Restored, offer_partial};
 use crate::commands::targets::store_words;
-use crate::commands::{check, human_bytes, mend, migrate, refresh, repair, source, stored, table};
+use crate::commands::{
+    check, human_bytes, mend, migrate, modes, refresh, repair, source, stored, table,
+};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::session::Session;
@@ -39,11 +41,13 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
             ttl,
             storing,
             pad,
+            mode,
         } => {
             let mut options = PutOptions::default();
             options.name = Some(name);
             options.ttl_s = ttl;
             options.happy = storing.happy();
+            options.mode = mode.into();
             put(&file, &backends, options, pad, session).await
         }
         StoreVerb::Get {
@@ -120,6 +124,7 @@ async fn put(
     if access.threshold() == access.share_count() {
         session.terminal.warn(&Warning::NothingToSpare.to_string());
     }
+    modes::tell(&store, input.len_bytes, session)?;
     let name = options.name.clone().unwrap_or_default();
     let words = store_words(backends, session).ok();
     let mend = words.map(|words| mend::line(words, vec![name.clone()]));
@@ -139,9 +144,10 @@ async fn put(
     stored::facts(&mut line, &receipt, mend.as_deref());
     session.terminal.message("summary", line);
     session.terminal.say(&format!(
-        "{} stored as {name}, version {}; any {} of {} backends restore it",
+        "{} stored as {name}, version {}, {}; any {} of {} backends restore it",
         human_bytes(receipt.len_bytes),
         body.version,
+        modes::of(body),
         body.k,
         body.n
     ));
@@ -253,7 +259,7 @@ async fn read(
 
 async fn ls(backends: &Backends, session: &Session) -> Result<u8, Failure> {
     let store = session.store(session.keys()?, backends, Pad::None).await?;
-    let mut rows = table(&["name", "version", "size", "shares", "object"]);
+    let mut rows = table(&["name", "version", "size", "shares", "mode", "object"]);
     let (mut listed, mut failed, mut exit) = (Vec::new(), Vec::new(), OK);
     let listing = store.list().await?;
     for unlisted in listing.failed {
@@ -274,12 +280,14 @@ async fn ls(backends: &Backends, session: &Session) -> Result<u8, Failure> {
             "padded_len_bytes": body.padded_len,
             "threshold": body.k,
             "share_count": body.n,
+            "mode": modes::of(body),
         }));
         rows.add_row([
             object.name.clone().unwrap_or_else(|| "-".into()),
             body.version.to_string(),
             human_bytes(body.padded_len),
             format!("{}-of-{}", body.k, body.n),
+            modes::of(body),
             body.object_id.to_string(),
         ]);
     }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use xstore::{BackendError, Receipt};
 
 use crate::codes::{DEGRADED, OK};
+use crate::commands::modes;
 use crate::failure::chain;
 use crate::session::Session;
 
@@ -17,6 +18,7 @@ pub(crate) fn facts(line: &mut Value, receipt: &Receipt, mend: Option<&str>) {
         })
     };
     let missing = receipt.missing_shares();
+    line["mode"] = modes::of(receipt.manifest.body()).into();
     line["missing_shares"] = missing.into();
     line["losses_survived"] = receipt.losses_survived().into();
     line["failures"] = receipt.failures.iter().map(failure).collect();

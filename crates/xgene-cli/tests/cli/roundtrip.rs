@@ -29,6 +29,42 @@ fn every_length_comes_back_from_every_choice_of_jurisdictions() {
 }
 
 #[test]
+fn a_file_is_split_in_short_mode_on_request_and_says_so() {
+    let world = World::new(2, 3);
+    let data = payload(3 * CHUNK + 5);
+    world.write("file", &data);
+    let split = [
+        "split",
+        "file",
+        "--sites",
+        "sites.toml",
+        "--consent",
+        "consent.json",
+        "--mode",
+        "short",
+        "--json",
+    ];
+    let plan = world.run(&[split.as_slice(), &["--dry-run"]].concat());
+    let plan = plan.expect_ok();
+    assert_eq!(plan.lines("summary")[0]["mode"], "short (computational)");
+    let len = data.len() as u64;
+    assert_eq!(plan.lines("plan")[0]["stored_len_bytes"], 3 * len);
+    let short = plan.lines("plan")[0]["short_stored_len_bytes"].as_u64();
+    assert_eq!(short, Some(3 * len.div_ceil(2)));
+    let made = world.run(&split).expect_ok();
+    assert_eq!(made.lines("summary")[0]["mode"], "short (computational)");
+    let shown = world.run(&["inspect", "file.xgm"]).expect_ok().text();
+    assert!(shown.contains("short (computational)"), "{shown}");
+    for choice in subsets(&world.codes, 2) {
+        let from = choice.join(",");
+        world
+            .run(&["get", "file.xgm", "--from", &from, "-f", "-o", "out"])
+            .expect_ok();
+        assert!(std::fs::read(world.path("out")).unwrap() == data, "{from}");
+    }
+}
+
+#[test]
 fn pipes_work_on_both_sides() {
     let world = World::new(2, 3);
     let data = payload(3 * CHUNK + 5);

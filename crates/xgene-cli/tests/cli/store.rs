@@ -60,6 +60,33 @@ fn put_get_cat_ls_stat_rm() {
 }
 
 #[test]
+fn short_mode_is_named_wherever_it_is_shown() {
+    let world = World::new(2, 3);
+    let data = payload(1_000_000);
+    world.write("file", &data);
+    let short = "short (computational)";
+    for (name, mode, words) in [("s", "short", short), ("p", "perfect", "perfect")] {
+        let put = store(&world, &["put", name, "file", "--mode", mode, "--json"]).expect_ok();
+        let line = &put.lines("summary")[0];
+        assert_eq!(line["mode"], words);
+        let stored = line["stored_bytes"].as_f64().unwrap() / 1e6;
+        let factor = if mode == "short" { 1.5 } else { 3.0 };
+        assert!(
+            stored > factor && stored < factor * 1.01,
+            "{mode}: {stored}"
+        );
+        let stat = store(&world, &["stat", name, "--json"]).expect_ok();
+        assert_eq!(stat.lines("summary")[0]["mode"], words);
+        let out = store(&world, &["cat", name]).expect_ok();
+        assert!(out.stdout == data);
+    }
+    let ls = store(&world, &["ls"]).expect_ok().text();
+    assert!(ls.contains(short) && ls.contains("perfect"), "{ls}");
+    let again = store(&world, &["put", "t", "file", "--mode", "short"]).expect_ok();
+    assert!(again.text().contains(short));
+}
+
+#[test]
 fn one_backend_down_still_reads_and_refuses_to_write() {
     let world = World::new(2, 3);
     world.write("file", payload(10));

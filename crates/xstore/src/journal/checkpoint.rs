@@ -47,6 +47,8 @@ cbor_map! {
         6 => pub(crate) follows: Option<ManifestHash>,
         /// Every backend that was sent an index, or may have been; the last of an index holds it.
         7 => pub(crate) sent: Vec<Sent>,
+        /// Id of the mode.
+        8 => pub(crate) mode: u8,
     }
 }
 
@@ -270,6 +272,7 @@ mod tests {
             padding: 0,
             follows: None,
             sent: vec![sent(0), sent(1)],
+            mode: 0,
         }
     }
 

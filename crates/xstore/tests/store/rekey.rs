@@ -25,6 +25,7 @@ fn rekeyed(world: World) -> World {
 fn stranger_with(world: &World, keys: &Arc<OwnerKeys>) -> World {
     World {
         access: world.access,
+        mode: world.mode,
         padding: world.padding,
         plans: world.plans.clone(),
         backends: world.backends.clone(),

@@ -223,12 +223,14 @@ fn refuse_other_layout(intent: &Intent, plan: &Plan, layout: Layout) -> Result<(
         layout.access.share_count(),
         layout.chunk_len(),
         layout.padding.id(),
+        layout.mode.id(),
     );
-    if (intent.k, plan.n, plan.chunk_len, plan.padding) == now {
+    let then = (intent.k, plan.n, plan.chunk_len, plan.padding, plan.mode);
+    if then == now {
         return Ok(());
     }
     Err(Error::Config(
-        "the put that stopped has another threshold, share count, chunk size or padding: give the \
+        "the put that stopped has another threshold, share count, chunk size, padding or mode: give the \
          same, or put without resuming to discard it"
             .into(),
     ))
@@ -449,6 +451,7 @@ impl Entry {
             padding: layout.padding.id(),
             follows: putting.replaced.as_ref().map(|manifest| manifest.hash()),
             sent: putting.slots.noted(),
+            mode: layout.mode.id(),
         };
         Ok(self.new_checkpoint(keys, plan))
     }
