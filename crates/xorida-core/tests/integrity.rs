@@ -15,7 +15,8 @@ use sha2::{Digest, Sha256};
 use xorida_core::error::Malformed;
 use xorida_core::{
     AccessStructure, Error, Kind, MerkleTree, Mode, Padding, Salt, Seed, ShareContext, ShareFile,
-    ShareIndex, Suffix, Tag, combine_files, deal_files, root_from_path, root_of_segments, verify,
+    ShareIndex, Suffix, Tag, VerifiedShare, combine_files, deal_files, root_from_path,
+    root_of_segments, verify,
 };
 
 fn access() -> AccessStructure {
@@ -77,12 +78,44 @@ fn salts_and_tags_are_plain_hmac() {
 }
 
 #[test]
+fn the_sealing_key_is_plain_hmac_and_no_salt() {
+    let seed = Seed::from_bytes([9; 32]);
+    let key = seed.sealing_key();
+    assert_eq!(*key, hmac(&[9; 32], &[b"xgene/seal/1"]));
+    assert!((0..3).all(|i| *seed.salt(index(i)).expose() != *key));
+}
+
+/// No name of a mode claims more secrecy than it gives.
+#[test]
+fn modes_say_what_they_are() {
+    assert_eq!(Mode::default(), Mode::Perfect);
+    assert_eq!(Mode::Perfect.to_string(), "perfect");
+    assert_eq!(Mode::Short.to_string(), "short (computational)");
+}
+
+#[test]
+fn parts_of_a_verified_share_are_its_bytes() {
+    let share = VerifiedShare::assume_authentic(index(1), b"shard and share");
+    let (first, rest) = share.split_at(5).unwrap();
+    assert_eq!(
+        (first.bytes(), rest.bytes()),
+        (&b"shard"[..], &b" and share"[..])
+    );
+    assert_eq!((first.index(), rest.index()), (index(1), index(1)));
+    assert!(share.split_at(15).is_some() && share.split_at(16).is_none());
+}
+
+#[test]
 fn any_other_context_index_salt_or_share_fails() {
     let salt = Salt::from_bytes([3; 32]);
     let tag = salt.tag(&context(), index(1), b"share");
     assert!(verify(&context(), index(1), &salt, b"share", &tag).is_ok());
     let base = context();
     let others = [
+        ShareContext {
+            mode: Mode::Short,
+            ..base
+        },
         ShareContext {
             kind: Kind::Trailer,
             ..base
