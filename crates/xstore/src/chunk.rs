@@ -38,12 +38,10 @@ pub(crate) struct ChunkSecret {
 impl ChunkSecret {
     /// A secret with `data_len` zero bytes of data, none of them valid yet.
     pub(crate) fn new(layout: Layout, kind: Kind, data_len: usize, pool: &SecretPool) -> Self {
-        let sealed_len = layout.sealed_len(kind, data_len);
-        let bytes = pool.take(sealed_len + layout.split_len(data_len - sealed_len));
         Self {
             layout,
             kind,
-            bytes,
+            bytes: pool.take(layout.secret_len(kind, data_len)),
             data_len,
             valid_len: 0,
         }
@@ -51,9 +49,8 @@ impl ChunkSecret {
 
     /// Makes the data shorter, when the source ended early.
     pub(crate) fn shorten(&mut self, data_len: usize) {
-        let sealed_len = self.layout.sealed_len(self.kind, data_len);
-        let split_len = self.layout.split_len(data_len - sealed_len);
-        self.bytes.truncate(sealed_len + split_len);
+        self.bytes
+            .truncate(self.layout.secret_len(self.kind, data_len));
         self.data_len = data_len;
     }
 

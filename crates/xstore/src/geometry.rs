@@ -104,7 +104,8 @@ impl Layout {
     #[must_use]
     pub fn share_len(self, kind: Kind, data_len: usize) -> usize {
         let sealed_len = self.sealed_len(kind, data_len);
-        short::shard_len(self.access, sealed_len) + self.split_len(data_len - sealed_len)
+        let split_len = self.secret_len(kind, data_len) - sealed_len;
+        short::shard_len(self.access, sealed_len) + split_len
     }
 
     /// How many of a chunk's `data_len` bytes are sealed and coded: all data in short mode, and none
@@ -116,9 +117,10 @@ impl Layout {
         }
     }
 
-    /// Length of what is split when `data_len` bytes of it are data: suffix and padding follow.
-    pub(crate) fn split_len(self, data_len: usize) -> usize {
-        self.access.padded_len(data_len + SUFFIX_LEN)
+    /// Length of a chunk's data and of the suffix and padding after it.
+    pub(crate) fn secret_len(self, kind: Kind, data_len: usize) -> usize {
+        let sealed_len = self.sealed_len(kind, data_len);
+        sealed_len + self.access.padded_len(data_len - sealed_len + SUFFIX_LEN)
     }
 }
 
