@@ -13,7 +13,7 @@ use genomic_formats::{Depth, Inspector, Report};
 use tokio::io::{AsyncRead, ReadBuf};
 use xstore::progress::Observer;
 use xstore::store::OnCommit;
-use xstore::{Happy, Mode, PutOptions, Receipt, Store};
+use xstore::{Happy, Mode, PutOptions, Receipt, Resumption, Store};
 
 use crate::authorize::{Authorization, Use};
 use crate::error::Error;
@@ -45,6 +45,9 @@ pub struct DepositOptions {
     pub mode: Mode,
     /// Length of the file in bytes where it is known, for progress only.
     pub len_hint: Option<u64>,
+    /// What becomes of this deposit when it stops, and of one with the same note that stopped before.
+    /// A deposit that is resumed records the consent that it was authorised by, not the earlier one.
+    pub resumption: Resumption,
     /// What recovery tells the next run; see [`PutOptions::note`].
     pub note: Option<String>,
     /// Listens to progress.
@@ -112,6 +115,7 @@ pub async fn deposit(
     put.happy = options.happy;
     put.mode = options.mode;
     put.len_hint = options.len_hint;
+    put.resumption = options.resumption;
     put.note = options.note;
     put.observer = options.observer;
     let result = store.put(&mut source, put, on_commit).await;

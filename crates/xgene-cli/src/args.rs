@@ -17,7 +17,7 @@ pub(crate) use check::{Check, Objects, Repair, Repairing, SharedFiles, StoreChec
 pub(crate) use mode::Mode;
 pub(crate) use refresh::{Refresh, Refreshing, StoreRefresh};
 pub(crate) use store::{
-    BackendVerb, Migrate, Recover, Rekey, RemoveBackend, Renew, Resolve, Storing,
+    BackendVerb, Migrate, Recover, Rekey, RemoveBackend, Renew, Resolve, Resume, Storing,
 };
 
 /// Split genomes over legal jurisdictions; read them only with consent.
@@ -186,6 +186,8 @@ pub(crate) struct Split {
     /// Store as many shares as reading needs when jurisdictions fail; exit code 3
     #[arg(long)]
     pub(crate) allow_degraded: bool,
+    #[command(flatten)]
+    pub(crate) resume: Resume,
     /// Show the plan and stop before anything is written
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -356,6 +358,8 @@ pub(crate) enum StoreVerb {
         ttl: Option<u64>,
         #[command(flatten)]
         storing: Storing,
+        #[command(flatten)]
+        resume: Resume,
         /// How lengths are hidden
         #[arg(long, value_enum, default_value_t = Pad::None)]
         pad: Pad,

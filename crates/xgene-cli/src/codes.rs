@@ -299,6 +299,13 @@ pub(crate) const CODES: &[Code] = &[
         (CONFLICT, 409),
     ),
     code(
+        "SOURCE_CHANGED",
+        DATA,
+        "a resumed put reads another source than the put that stopped",
+        "give the source as it was, or leave out --resume, which discards what is stored",
+        (CONFLICT, 409),
+    ),
+    code(
         "GC_BRAKE",
         DATA,
         "one run would delete more than a tenth of the stored objects",

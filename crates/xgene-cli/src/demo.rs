@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use xstore::Home;
 
-use crate::args::{Demo, Get, Mode, Pad, Plan, Repair, Repairing, SharedFiles, Split};
+use crate::args::{Demo, Get, Mode, Pad, Plan, Repair, Repairing, Resume, SharedFiles, Split};
 use crate::codes::OK;
 use crate::commands::{get, plan, repair, split};
 use crate::failure::Failure;
@@ -165,6 +165,7 @@ impl Stage {
             mode: Mode::Perfect,
             allow_invalid: false,
             allow_degraded: false,
+            resume: Resume::default(),
             dry_run: false,
         }
     }

@@ -248,6 +248,12 @@ impl Session {
                 Recovered::Undone => self.terminal.warn("what an earlier run left was removed"),
             }
         }
+        if !report.resumable.is_empty() {
+            self.terminal.warn(
+                "a run that was stopped can go on: give its command again with --resume; \
+                 a day after it stopped, what it stored is removed",
+            );
+        }
         for postponed in &report.postponed {
             self.terminal.warn(&format!(
                 "an earlier run cannot be finished yet: {postponed}"

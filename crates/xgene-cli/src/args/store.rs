@@ -1,11 +1,13 @@
-//! Options of what is written to a store when some of its backends are gone.
+//! Options of what is written to a store when some of its backends are gone, or a run was stopped.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use xstore::{Effects, Happy, IfItAnswers, ShareSource};
+use xstore::{Effects, Happy, IfItAnswers, Resumption, ShareSource};
 
 use crate::args::Backends;
+use crate::commands::source::Source;
+use crate::failure::Failure;
 use crate::size;
 
 /// How many shares must be stored.
@@ -26,6 +28,28 @@ impl Storing {
             Some(count) => Happy::AtLeast(count),
             None if self.allow_degraded => Happy::Degraded,
             None => Happy::All,
+        }
+    }
+}
+
+/// What becomes of a run that stops.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Resume {
+    /// Go on where the same command stopped, up to a day ago; without it what is stored is discarded
+    #[arg(long)]
+    resume: bool,
+}
+
+impl Resume {
+    /// Only a regular file gives the same bytes again.
+    pub(crate) fn of(&self, source: &Source) -> Result<Resumption, Failure> {
+        match (self.resume, source.len_bytes) {
+            (true, Some(_)) => Ok(Resumption::Resume),
+            (false, Some(_)) => Ok(Resumption::Allow),
+            (false, None) => Ok(Resumption::Never),
+            (true, None) => Err(Failure::usage(
+                "only a regular file can be read again: leave out --resume",
+            )),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use tokio::io::AsyncRead;
+use xstore::Store;
 
 use crate::failure::Failure;
 
@@ -31,6 +32,28 @@ pub(crate) async fn open(path: &Path) -> Result<Source, Failure> {
         reader: Box::new(file),
         len_bytes,
     })
+}
+
+/// Says of a failed put that the same command can go on, where that is so.
+pub(crate) fn offer_resume(
+    failure: Failure,
+    store: &Store,
+    name: Option<&str>,
+    note: Option<&str>,
+) -> Failure {
+    // These say themselves what is in the way of going on.
+    let is_in_the_way = ["SOURCE_CHANGED", "CONFLICT", "INVALID_CONFIG"].contains(&failure.code);
+    if is_in_the_way || !store.can_resume(name, note).unwrap_or(false) {
+        return failure;
+    }
+    let recovery = format!(
+        "{}; with --resume it goes on where it stopped",
+        failure.recovery
+    );
+    Failure {
+        recovery,
+        ..failure
+    }
 }
 
 /// The bytes of a small file, of which no more than `max` are read.

@@ -34,6 +34,7 @@ pub(crate) async fn run(args: &Split, session: &Session) -> Result<u8, Failure> 
     );
     plan.verdict()?;
     let authorization = permit(&consent, &sites, session)?;
+    args.resume.of(&input)?;
     let output = output(args)?;
     refuse_existing(&output)?;
     for warning in &plan.warnings {
@@ -102,9 +103,10 @@ async fn split(
     options.happy = happy;
     options.mode = args.mode.into();
     options.len_hint = input.len_bytes;
-    options.note = std::path::absolute(output)
-        .ok()
-        .map(|path| path.display().to_string());
+    options.resumption = args.resume.of(&input)?;
+    let note = std::path::absolute(output).ok();
+    let note = note.map(|path| path.display().to_string());
+    options.note.clone_from(&note);
     options.observer = Some(Progress::new(session.terminal));
     let mut on_commit = |manifest: &xstore::Manifest| {
         write_manifest(output, manifest.envelope())?;
@@ -115,7 +117,7 @@ async fn split(
     };
     let source = &mut *input.reader;
     let now = Arc::new(jiff::Timestamp::now);
-    Ok(deposit(
+    let deposited = deposit(
         &store,
         authorization,
         destination,
@@ -124,7 +126,8 @@ async fn split(
         options,
         &mut on_commit,
     )
-    .await?)
+    .await;
+    deposited.map_err(|error| source::offer_resume(error.into(), &store, None, note.as_deref()))
 }
 
 /// No consent record is longer; one byte more is read, so that a longer one is refused as such.

@@ -24,6 +24,7 @@ use crate::codes::{DEGRADED, OK};
 use crate::commands::get::{Output, tell_provenance};
 use crate::commands::inspect::show_manifest;
 use crate::commands::restored::{Restored, offer_partial};
+use crate::commands::source::offer_resume;
 use crate::commands::targets::store_words;
 use crate::commands::{
     check, human_bytes, mend, migrate, modes, refresh, repair, source, stored, table,
@@ -40,6 +41,7 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
             backends,
             ttl,
             storing,
+            resume,
             pad,
             mode,
         } => {
@@ -48,7 +50,9 @@ pub(crate) async fn run(verb: StoreVerb, session: &Session) -> Result<u8, Failur
             options.ttl_s = ttl;
             options.happy = storing.happy();
             options.mode = mode.into();
-            put(&file, &backends, options, pad, session).await
+            let input = source::open(&file).await?;
+            options.resumption = resume.of(&input)?;
+            put(input, &backends, options, pad, session).await
         }
         StoreVerb::Get {
             name,
@@ -112,13 +116,12 @@ fn output_of(name: &str, output: Option<PathBuf>) -> Result<PathBuf, Failure> {
 }
 
 async fn put(
-    file: &Path,
+    mut input: source::Source,
     backends: &Backends,
     mut options: PutOptions,
     pad: Pad,
     session: &Session,
 ) -> Result<u8, Failure> {
-    let mut input = source::open(file).await?;
     let store = session.store(session.keys_or_new()?, backends, pad).await?;
     let access = store.layout()?.access;
     if access.threshold() == access.share_count() {
@@ -132,7 +135,8 @@ async fn put(
     options.observer = Some(Progress::new(session.terminal));
     let receipt = store
         .put(&mut *input.reader, options, &mut nothing_more)
-        .await?;
+        .await
+        .map_err(|error| offer_resume(error.into(), &store, Some(&name), None))?;
     let body = receipt.manifest.body();
     let mut line = json!({
         "name": name,

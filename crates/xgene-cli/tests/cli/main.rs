@@ -15,6 +15,7 @@ mod media;
 mod real_files;
 mod refresh;
 mod repair;
+mod resume;
 mod roundtrip;
 mod store;
 mod surface;
