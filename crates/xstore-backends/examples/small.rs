@@ -1,8 +1,9 @@
 //! `small`: what one small object costs in a store of many; `cargo xtask bench small` calls it.
 //!
-//! Arguments: an empty folder, and ascending counts of objects. Objects of 1 KiB are put, 2-of-3, over
-//! three folders below it until there are so many; then the last puts and a listing are measured.
-//! Nothing is judged here but that what was put is listed.
+//! Arguments: a folder, and ascending counts of objects. Objects of 1 KiB are put, 2-of-3, over three
+//! folders below it until there are so many; a store that is there already goes on growing. Then puts
+//! and a listing are measured, in turn with the same in a store of a thousand, so that both meet the
+//! same load of the machine. Nothing is judged here but that what was put is listed.
 
 use std::error::Error;
 use std::fs;
@@ -21,10 +22,14 @@ const USAGE: &str = "usage: small FOLDER COUNT...";
 const BACKENDS: [&str; 3] = ["a", "b", "c"];
 const OBJECT_LEN_BYTES: usize = 1024;
 
-/// Puts that are measured, one after the other; those before them overlap.
-const MEASURED: usize = 300;
+/// Objects of the store that others are compared with.
+const FEW: usize = 1000;
 
-/// Puts that overlap.
+/// Puts that are measured: so many in one store, so many in the other, and again.
+const TURNS: usize = 6;
+const PUTS_OF_A_TURN: usize = 50;
+
+/// Puts that overlap, where nothing is measured.
 const AT_ONCE: usize = 8;
 
 /// Objects whose manifest is read in a listing; of the others the ids are found.
@@ -41,92 +46,132 @@ fn main() -> Result<(), Failure> {
     runtime.block_on(measure(&folder, &counts))
 }
 
-/// What one object costs in a store of some size.
-struct Cost {
-    put: Time,
-    list: Time,
-}
-
-/// Time for one object, by the clock and of the processor; the latter says more on a busy machine.
-#[derive(Clone, Copy)]
+/// Time by the clock and of the processor; the latter says more on a busy machine.
+#[derive(Clone, Copy, Default)]
 struct Time {
     clock: Duration,
     processor: Duration,
 }
 
+/// A store, and how many objects it has.
+struct Growing {
+    folder: PathBuf,
+    store: Store,
+    count: usize,
+}
+
 async fn measure(folder: &Path, counts: &[usize]) -> Result<(), Failure> {
-    let store = open(folder)?;
-    let mut first: Option<Cost> = None;
-    let mut there = 0;
+    let mut few = Growing::open(&folder.join("few"))?;
+    let mut many = Growing::open(&folder.join("many"))?;
+    few.fill(FEW).await?;
     for &count in counts {
-        fill(&store, there..count.saturating_sub(MEASURED)).await?;
-        let begun = count.saturating_sub(MEASURED).max(there)..count;
-        let put = put_in_turn(&store, begun).await?;
-        there = count;
-        let list = list(&store, count).await?;
-        let cost = Cost { put, list };
-        tell(folder, count, &cost, first.as_ref().unwrap_or(&cost))?;
-        first.get_or_insert(cost);
+        many.fill(count).await?;
+        let (mut put, mut control) = (Time::default(), Time::default());
+        for _ in 0..TURNS {
+            control += few.put_some().await?;
+            put += many.put_some().await?;
+        }
+        let puts = TURNS * PUTS_OF_A_TURN;
+        println!("{count:>7} objects: put  {}", compared(put, control, puts));
+        let control = few.list().await?;
+        let list = many.list().await?;
+        println!("{:>7}          list {}", "", compared(list, control, 1));
+        println!(
+            "{:>7}          {:.2} files each, memory {} MiB, peak {} MiB",
+            "",
+            many.files()? as f64 / (many.count * BACKENDS.len()) as f64,
+            memory_mib("VmRSS:"),
+            memory_mib("VmHWM:"),
+        );
     }
     Ok(())
 }
 
-fn tell(folder: &Path, count: usize, cost: &Cost, first: &Cost) -> io::Result<()> {
-    let mut files = 0;
-    for backend in BACKENDS {
-        files += count_files(&folder.join(backend))?;
-    }
-    println!(
-        "{count:>7} objects: put {}, list {}, {:.2} files each, memory {} MiB, peak {} MiB",
-        compared(cost.put, first.put),
-        compared(cost.list, first.list),
-        files as f64 / (count * BACKENDS.len()) as f64,
-        memory_mib("VmRSS:"),
-        memory_mib("VmHWM:"),
-    );
-    Ok(())
-}
-
-/// Milliseconds by the clock and of the processor, each with its ratio to the `first`.
-fn compared(time: Time, first: Time) -> String {
-    let one = |time: Duration, first: Duration| {
-        let (time, first) = (time.as_secs_f64(), first.as_secs_f64());
-        format!("{:.2} ms ({:.2})", time * 1e3, time / first)
+/// Milliseconds for one object, by the clock and of the processor, and the ratios to the `control`.
+fn compared(time: Time, control: Time, count: usize) -> String {
+    let one = |time: Duration, control: Duration| {
+        let (time, control) = (time.as_secs_f64(), control.as_secs_f64());
+        format!(
+            "{:.2} ms ({:.2})",
+            time * 1e3 / count as f64,
+            time / control
+        )
     };
-    let clock = one(time.clock, first.clock);
-    format!("{clock} cpu {}", one(time.processor, first.processor))
+    let clock = one(time.clock, control.clock);
+    let processor = one(time.processor, control.processor);
+    format!("{clock}, of the processor {processor}")
 }
 
-fn open(folder: &Path) -> Result<Store, Failure> {
-    let home = Home::new(&folder.join("home"));
-    let (keys, _) = home.keys_or_new(&OsEntropy)?;
-    let mut builder = Store::builder()
-        .keys(Arc::new(keys))
-        .device(home.device(&OsEntropy)?)
-        .threshold(AccessStructure::try_new(2, 3)?)
-        .catalogue(Arc::new(home.catalogue()))
-        .journal(home.journal());
-    for name in BACKENDS {
-        let folder = folder.join(name);
-        fs::create_dir(&folder)?;
-        let backend = FsBackend::open(name, &folder)?;
-        builder = builder.backend(Arc::new(backend), FailureDomain::default());
+impl Growing {
+    fn open(folder: &Path) -> Result<Self, Failure> {
+        let home = Home::new(&folder.join("home"));
+        let (keys, _) = home.keys_or_new(&OsEntropy)?;
+        let mut builder = Store::builder()
+            .keys(Arc::new(keys))
+            .device(home.device(&OsEntropy)?)
+            .threshold(AccessStructure::try_new(2, 3)?)
+            .catalogue(Arc::new(home.catalogue()))
+            .journal(home.journal());
+        for name in BACKENDS {
+            let folder = folder.join(name);
+            fs::create_dir_all(&folder)?;
+            let backend = FsBackend::open(name, &folder)?;
+            builder = builder.backend(Arc::new(backend), FailureDomain::default());
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            store: builder.build()?,
+            // One mark in the catalogue for each.
+            count: count_files(&folder.join("home/catalogue"))?.saturating_sub(1),
+        })
     }
-    Ok(builder.build()?)
-}
 
-async fn fill(store: &Store, numbers: std::ops::Range<usize>) -> Result<(), Failure> {
-    let puts = stream::iter(numbers).map(|number| put(store, number));
-    puts.buffer_unordered(AT_ONCE).try_collect().await
-}
-
-async fn put_in_turn(store: &Store, numbers: std::ops::Range<usize>) -> Result<Time, Failure> {
-    let count = numbers.len();
-    let start = Start::now();
-    for number in numbers {
-        put(store, number).await?;
+    async fn fill(&mut self, count: usize) -> Result<(), Failure> {
+        let store = &self.store;
+        let puts = stream::iter(self.count..count).map(|number| put(store, number));
+        puts.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        self.count = self.count.max(count);
+        Ok(())
     }
-    Ok(start.per_one(count))
+
+    async fn put_some(&mut self) -> Result<Time, Failure> {
+        let start = Start::now();
+        for _ in 0..PUTS_OF_A_TURN {
+            put(&self.store, self.count).await?;
+            self.count += 1;
+        }
+        Ok(start.elapsed())
+    }
+
+    /// Finds the ids of all objects, and reads the manifests of some: what that is for one object.
+    async fn list(&self) -> Result<Time, Failure> {
+        let start = Start::now();
+        let objects = self.store.objects().await?.ids;
+        let ids = start.elapsed() / objects.len();
+        if objects.len() != self.count {
+            return Err(format!("{} of {} objects are listed", objects.len(), self.count).into());
+        }
+        let start = Start::now();
+        let mut listed = 0;
+        for object in objects.into_iter().step_by(self.count.div_ceil(LISTED)) {
+            self.store
+                .listed(object)
+                .await?
+                .ok_or("an object is gone")?;
+            listed += 1;
+        }
+        let mut time = ids;
+        time += start.elapsed() / listed;
+        Ok(time)
+    }
+
+    fn files(&self) -> io::Result<usize> {
+        let mut files = 0;
+        for backend in BACKENDS {
+            files += count_files(&self.folder.join(backend))?;
+        }
+        Ok(files)
+    }
 }
 
 async fn put(store: &Store, number: usize) -> Result<(), Failure> {
@@ -137,25 +182,23 @@ async fn put(store: &Store, number: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Finds the ids of all objects, and reads the manifests of some.
-async fn list(store: &Store, count: usize) -> Result<Time, Failure> {
-    let start = Start::now();
-    let objects = store.objects().await?.ids;
-    let ids = start.per_one(count);
-    if objects.len() != count {
-        return Err(format!("{} of {count} objects are listed", objects.len()).into());
+impl std::ops::AddAssign for Time {
+    fn add_assign(&mut self, other: Self) {
+        self.clock += other.clock;
+        self.processor += other.processor;
     }
-    let start = Start::now();
-    let mut listed = 0;
-    for object in objects.into_iter().step_by(count.div_ceil(LISTED)) {
-        store.listed(object).await?.ok_or("an object is gone")?;
-        listed += 1;
+}
+
+impl std::ops::Div<usize> for Time {
+    type Output = Self;
+
+    fn div(self, count: usize) -> Self {
+        let count = count.max(1) as f64;
+        Self {
+            clock: self.clock.div_f64(count),
+            processor: self.processor.div_f64(count),
+        }
     }
-    let manifests = start.per_one(listed);
-    Ok(Time {
-        clock: ids.clock + manifests.clock,
-        processor: ids.processor + manifests.processor,
-    })
 }
 
 struct Start {
@@ -171,12 +214,10 @@ impl Start {
         }
     }
 
-    fn per_one(&self, count: usize) -> Time {
-        let count = count.max(1) as f64;
-        let processor = processor_time().saturating_sub(self.processor);
+    fn elapsed(&self) -> Time {
         Time {
-            clock: self.clock.elapsed().div_f64(count),
-            processor: processor.div_f64(count),
+            clock: self.clock.elapsed(),
+            processor: processor_time().saturating_sub(self.processor),
         }
     }
 }
@@ -193,9 +234,14 @@ fn processor_time() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// Files below a folder, at any depth; none when it is not there.
 fn count_files(folder: &Path) -> io::Result<usize> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
     let mut count = 0;
-    for entry in fs::read_dir(folder)? {
+    for entry in entries {
         let entry = entry?;
         count += if entry.file_type()?.is_dir() {
             count_files(&entry.path())?
