@@ -132,7 +132,8 @@ impl<'a> Walk<'a> {
             let Some(entry) = name.to_str().ok().and_then(Entry::parse) else {
                 continue;
             };
-            if Some(&entry) <= last || !self.wants(&entry, base) {
+            let is_behind = found.len() > PAGE_KEY_COUNT_MAX && Some(&entry) > found.last();
+            if is_behind || Some(&entry) <= last || !self.wants(&entry, base) {
                 continue;
             }
             let file_type = match item.file_type() {
