@@ -1,6 +1,7 @@
 //! Giving shares another backend: the next version of the manifest says where they are.
 //!
-//! Order of effects: the intent; segments and index at the new backends, created once and read back;
+//! Order of effects: a version that counts the new backends as holders, because they may keep what they
+//! are sent, whatever becomes of it; the intent; segments and index there, created once and read back;
 //! the manifest in the journal; its copies on W of the new backends and of the old; what the old
 //! holder of a share had is removed. Where a collector took the new shares for abandoned meanwhile, one
 //! more version names the old holders again. A stop before the manifest leaves the share where it was.
@@ -56,6 +57,8 @@ impl Store {
         let body = manifest.body();
         self.refuse_foreign(body)?;
         self.refuse_moves(body, moves, sites)?;
+        let manifest = &self.announce(manifest, moves, &sites.known).await?;
+        let body = manifest.body();
         let place = |to: &Move| Place {
             backend: to.to.uid,
             label: to.to.label().to_owned(),
@@ -81,7 +84,7 @@ impl Store {
             for (moved, place) in moves.iter().zip(&places) {
                 self.transfer(body, &reader, moved, place).await?;
             }
-            let next = self.next_of(manifest, self.moved(manifest, moves, &places))?;
+            let next = self.next_of(manifest, Self::moved(manifest, moves, &places))?;
             match self.is_collected(&next, &places, &sites.known).await {
                 Ok(true) => Err(collected()),
                 // Whoever does not answer is asked again once the manifest stands.
@@ -120,6 +123,51 @@ impl Store {
         }
         let pending = self.finish(&next, entry).await?;
         Ok((next, pending))
+    }
+
+    /// The next version, which counts the backends of `moves` as holders; none where they do already.
+    async fn announce(
+        &self,
+        manifest: &Manifest,
+        moves: &[Move],
+        sites: &[Site],
+    ) -> Result<Manifest, Error> {
+        let mut body = manifest.body().clone();
+        let now = self.clock.now_unix_s();
+        for to in moves {
+            let mut held = body.held.iter();
+            if !held.any(|held| (held.index, held.backend) == (to.index, to.to.uid)) {
+                body.held.push(Held {
+                    index: to.index,
+                    backend: to.to.uid,
+                    since_unix_s: now,
+                });
+            }
+        }
+        if body.held.len() == manifest.body().held.len() {
+            return Ok(manifest.clone());
+        }
+        let former = Former::of(manifest);
+        let mut entry = self.begin(Intent {
+            object_id: body.object_id,
+            put_id: body.put_id,
+            store_tag: body.store_tag,
+            k: body.k,
+            places: Vec::new(),
+            deals: false,
+            note: None,
+            former: Some(former.clone()),
+        })?;
+        let next = self.next_of(manifest, body)?;
+        if let Some(entry) = &mut entry {
+            entry.reach_manifest(next.envelope())?;
+        }
+        self.commit(&next, Some(&former), sites).await?;
+        self.remember(&next, None)?;
+        if let Some(entry) = entry {
+            entry.close()?;
+        }
+        Ok(next)
     }
 
     /// A backend for each share that has none, or none any more, as far as there are any that may have it; only the
@@ -252,8 +300,7 @@ impl Store {
     }
 
     /// What the next version says, with new places.
-    fn moved(&self, manifest: &Manifest, moves: &[Move], places: &[Place]) -> Body {
-        let now = self.clock.now_unix_s();
+    fn moved(manifest: &Manifest, moves: &[Move], places: &[Place]) -> Body {
         let mut body = Body {
             state: STATE_LIVE,
             ..manifest.body().clone()
@@ -261,15 +308,6 @@ impl Store {
         for (to, place) in moves.iter().zip(places) {
             let domain = to.to.attached.domain.clone();
             body.shares[usize::from(to.index)].location = Some(Location::new(place, domain));
-            let held = Held {
-                index: to.index,
-                backend: to.to.uid,
-                since_unix_s: now,
-            };
-            let known = |known: &Held| (known.index, known.backend) == (held.index, held.backend);
-            if !body.held.iter().any(known) {
-                body.held.push(held);
-            }
         }
         let domains: Vec<(u8, FailureDomain)> = body
             .stored()
