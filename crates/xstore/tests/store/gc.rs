@@ -18,17 +18,19 @@ use xstore::{
 use crate::gc_model::Hands;
 use crate::world::{CHUNK, get, payload};
 
-const DAY_S: u64 = 24 * 3600;
+pub(crate) const DAY_S: u64 = 24 * 3600;
 
-struct World {
-    hands: Arc<Hands>,
-    plans: Vec<Plan>,
+pub(crate) struct World {
+    pub(crate) hands: Arc<Hands>,
+    pub(crate) plans: Vec<Plan>,
+    /// Stands in front of all backends at once.
+    pub(crate) together: Plan,
     backends: Vec<Arc<FaultyBackend<MemoryBackend>>>,
     keys: Arc<OwnerKeys>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let hands = Hands::new();
         let plans: Vec<Plan> = (0..3).map(|_| Plan::new([])).collect();
         let backend = |(at, plan): (usize, &Plan)| {
@@ -39,6 +41,7 @@ impl World {
         Self {
             backends: plans.iter().enumerate().map(backend).collect(),
             plans,
+            together: Plan::default(),
             hands,
             keys: Arc::new(OwnerKeys::derive(&RootKey::from_bytes([7; 32]))),
         }
@@ -48,14 +51,15 @@ impl World {
         self.builder(clock).build().unwrap()
     }
 
-    fn builder(&self, clock: Arc<dyn Clock>) -> StoreBuilder {
+    pub(crate) fn builder(&self, clock: Arc<dyn Clock>) -> StoreBuilder {
         let builder = Store::builder()
             .chunk_len(u32::try_from(CHUNK).unwrap())
             .threshold(AccessStructure::try_new(2, 3).unwrap())
             .keys(Arc::clone(&self.keys))
             .clock(clock);
         self.backends.iter().fold(builder, |builder, backend| {
-            builder.backend(Arc::clone(backend) as _, FailureDomain::default())
+            let backend = FaultyBackend::new(Arc::clone(backend), self.together.clone());
+            builder.backend(Arc::new(backend), FailureDomain::default())
         })
     }
 
@@ -63,7 +67,7 @@ impl World {
         self.store_at(Arc::clone(&self.hands) as _)
     }
 
-    async fn put(&self, name: &str, ttl_s: Option<u64>) -> Manifest {
+    pub(crate) async fn put(&self, name: &str, ttl_s: Option<u64>) -> Manifest {
         let mut options = PutOptions::default();
         options.name = Some(name.into());
         options.ttl_s = ttl_s;
@@ -73,7 +77,7 @@ impl World {
     }
 
     /// A put whose writer and journal are gone: its shares are there, and no manifest.
-    async fn orphan(&self) -> Vec<ObjectKey> {
+    pub(crate) async fn orphan(&self) -> Vec<ObjectKey> {
         let before = self.shares();
         for plan in &self.plans {
             let kind = BackendErrorKind::Unavailable;
@@ -102,7 +106,7 @@ impl World {
             .collect()
     }
 
-    fn shares(&self) -> Vec<ObjectKey> {
+    pub(crate) fn shares(&self) -> Vec<ObjectKey> {
         let mut names = self.names();
         names.retain(|key| key.as_str().contains("/s/"));
         names
@@ -113,7 +117,7 @@ impl World {
     }
 }
 
-fn unbraked() -> GcOptions {
+pub(crate) fn unbraked() -> GcOptions {
     let mut options = GcOptions::default();
     options.brake = Brake::Lifted;
     options

@@ -28,6 +28,7 @@ fn other_client(world: &World) -> World {
         mode: world.mode,
         plans: world.plans.clone(),
         backends: world.backends.clone(),
+        together: world.together.clone(),
         keys: Arc::clone(&world.keys),
         catalogue: Arc::new(MemoryCatalogue::default()),
         journal: scratch(),

@@ -14,7 +14,7 @@ use xstore::placement::FailureDomain;
 use xstore::testing::{Fault, FaultyBackend, Plan};
 use xstore::{
     AccessStructure, BackendErrorKind, Error, GetOptions, GetReport, Manifest, Mode, ObjectKey,
-    Padding, PutOptions, Receipt, StorageBackend, Store, nothing_more,
+    Padding, PutOptions, Receipt, Store, nothing_more,
 };
 
 /// Least chunk there is, so that small objects have several.
@@ -31,6 +31,8 @@ pub(crate) struct World {
     pub(crate) mode: Mode,
     pub(crate) plans: Vec<Plan>,
     pub(crate) backends: Vec<Arc<FaultyBackend<MemoryBackend>>>,
+    /// Stands in front of all backends at once.
+    pub(crate) together: Plan,
     pub(crate) keys: Arc<OwnerKeys>,
     pub(crate) catalogue: Arc<dyn Catalogue>,
     pub(crate) journal: tempfile::TempDir,
@@ -55,6 +57,7 @@ impl World {
             mode: Mode::Perfect,
             backends: plans.iter().enumerate().map(backend).collect(),
             plans,
+            together: Plan::default(),
             keys: Arc::new(OwnerKeys::derive(&RootKey::from_bytes([7; 32]))),
             catalogue: Arc::new(MemoryCatalogue::default()),
             journal: scratch(),
@@ -88,8 +91,8 @@ impl World {
             .journal(Journal::new(self.journal.path()))
             .clock(Arc::new(FixedClock(self.now)));
         for &i in of {
-            let backend: Arc<dyn StorageBackend> = Arc::clone(&self.backends[i]) as _;
-            builder = builder.backend(backend, FailureDomain::default());
+            let backend = FaultyBackend::new(Arc::clone(&self.backends[i]), self.together.clone());
+            builder = builder.backend(Arc::new(backend), FailureDomain::default());
         }
         match access {
             Some(access) => builder.threshold(access),
@@ -131,6 +134,7 @@ impl World {
     /// All backends answer again.
     pub(crate) fn heal(&self) {
         self.plans.iter().for_each(|plan| plan.set([]));
+        self.together.set([]);
     }
 
     /// Every object at one backend, as it is stored.
