@@ -71,6 +71,7 @@ pub(crate) struct Getting<'a> {
     pub(crate) written: u64,
     pub(crate) faults: BTreeSet<ShareFault>,
     short: Vec<(u64, u8)>,
+    ended: bool,
 }
 
 impl Store {
@@ -215,6 +216,7 @@ impl Store {
             written: 0,
             faults,
             short: Vec::new(),
+            ended: false,
         })
     }
 }
@@ -304,7 +306,6 @@ impl Getting<'_> {
         if self.short.is_empty() {
             return Ok(());
         }
-        self.report(Status::Failed);
         let (short, faults) = (
             std::mem::take(&mut self.short),
             std::mem::take(&mut self.faults),
@@ -316,6 +317,7 @@ impl Getting<'_> {
         self.ask_guard()?;
         self.output.flush().await.map_err(output_failed)?;
         self.report(Status::Complete);
+        self.ended = true;
         let faults = std::mem::take(&mut self.faults).into_iter().collect();
         Ok(GetReport {
             len_bytes: self.written,
@@ -335,6 +337,15 @@ impl Getting<'_> {
                 total_bytes: Some(self.reader.geometry.padded_len()),
                 duration: self.started.elapsed(),
             });
+        }
+    }
+}
+
+/// Whatever ends a read before its end, also that nobody waits for it any more, is told.
+impl Drop for Getting<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.report(Status::Failed);
         }
     }
 }

@@ -258,12 +258,19 @@ impl Store {
             }
         }
         putting.progress.stage(Stage::Committed);
-        on_commit(&manifest)?;
-        self.remember(&manifest, options.name.as_deref())?;
-        if let Some(entry) = &mut entry {
-            entry.reach_commit()?;
+        let finished = async {
+            on_commit(&manifest)?;
+            self.remember(&manifest, options.name.as_deref())?;
+            if let Some(entry) = &mut entry {
+                entry.reach_commit()?;
+            }
+            self.finish(&manifest, entry).await
+        };
+        let finished = finished.await;
+        if finished.is_err() {
+            putting.progress.fail(&putting.slots);
         }
-        let pending = self.finish(&manifest, entry).await?;
+        let pending = finished?;
         let stored_bytes = putting.progress.done(&putting.slots);
         let failures = putting.slots.failures.into_iter();
         Ok(Receipt {

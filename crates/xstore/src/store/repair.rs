@@ -220,6 +220,9 @@ fn remaining(found: &CheckReport, placed: &[(u8, String)]) -> Vec<ShareFault> {
     whole.cloned().collect()
 }
 
+/// Segments and bytes that were written of each share.
+type Written = BTreeMap<u8, (usize, u64)>;
+
 struct Repairing<'a> {
     store: &'a Store,
     manifest: &'a Manifest,
@@ -244,8 +247,29 @@ impl Repairing<'_> {
         rebuilt
     }
 
-    /// Writes every damaged segment that can be recomputed, then names those that cannot.
+    /// Writes every damaged segment that can be recomputed, and tells which shares are whole again.
     async fn rebuild_all(&self, report: &RepairReport, reader: &Reader) -> Result<(), Error> {
+        let mut written = Written::new();
+        let rebuilt = self.rebuild_into(&mut written, report, reader).await;
+        for share in &report.shares {
+            let (segments, bytes) = written.get(&share.index).copied().unwrap_or_default();
+            let end = if segments == share.segments.len() {
+                Status::Complete
+            } else {
+                Status::Failed
+            };
+            self.report(share.index, &share.backend, end, bytes);
+        }
+        rebuilt
+    }
+
+    /// Counts what is written in `written`; at the end names the chunks that cannot be recomputed.
+    async fn rebuild_into(
+        &self,
+        written: &mut Written,
+        report: &RepairReport,
+        reader: &Reader,
+    ) -> Result<(), Error> {
         let mut lost: BTreeMap<u64, Vec<ShareIndex>> = BTreeMap::new();
         for share in &report.shares {
             let index = ShareIndex::try_new(share.index, reader.dealing.layout.access)?;
@@ -255,15 +279,15 @@ impl Repairing<'_> {
         }
         let distrusted: BTreeSet<ShareFault> = report.found.faults().cloned().collect();
         let (mut chunks, mut faults) = (Vec::new(), BTreeSet::new());
-        let mut written: BTreeMap<u8, u64> = BTreeMap::new();
         for (segment, indices) in lost {
             self.options.ask_guard()?;
             match reader.rebuild(segment, &indices, &distrusted).await {
                 Ok(rebuilt) => {
                     for part in rebuilt {
-                        let bytes = written.entry(part.index.get()).or_default();
+                        let (segments, bytes) = written.entry(part.index.get()).or_default();
                         *bytes += part.object.len() as u64;
                         self.replace(reader, segment, part, *bytes).await?;
+                        *segments += 1;
                     }
                 }
                 Err(Error::InsufficientShares(shortage)) => {
@@ -272,11 +296,6 @@ impl Repairing<'_> {
                 }
                 Err(error) => return Err(error),
             }
-        }
-        for share in &report.shares {
-            let bytes = written.get(&share.index).copied();
-            let end = bytes.map_or(Status::Failed, |_| Status::Complete);
-            self.report(share.index, &share.backend, end, bytes.unwrap_or(0));
         }
         if chunks.is_empty() {
             return Ok(());

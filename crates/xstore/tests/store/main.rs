@@ -14,6 +14,7 @@ mod gc_model;
 mod gc_stops;
 mod hostile;
 mod migrate;
+mod progress;
 mod races;
 mod refresh;
 mod rekey;
