@@ -104,7 +104,8 @@ pub enum Fault {
         /// What they answer.
         kind: BackendErrorKind,
     },
-    /// Reads of objects under `prefix` see the next object of the backend instead.
+    /// Reads of objects under `prefix` see the next object of the backend instead, which after the
+    /// last one is the first.
     ReadNext {
         /// Start of the keys concerned.
         prefix: String,

@@ -109,12 +109,12 @@ impl<B: StorageBackend> FaultyBackend<B> {
         Ok(damage(self.whole(&key).await?, faults))
     }
 
-    /// The next object in order, or that before; the same one where there is none.
+    /// The next object in order, the first after the last; or that before, if there is one.
     async fn neighbour(&self, key: &ObjectKey, side: Side) -> Result<ObjectKey, BackendError> {
         let keys = self.inner.list("", None).await?.keys;
         let found = match side {
             Side::Before => keys.iter().rfind(|other| *other < key),
-            Side::After => keys.iter().find(|other| *other > key),
+            Side::After => keys.iter().find(|other| *other > key).or(keys.first()),
         };
         Ok(found.unwrap_or(key).clone())
     }
