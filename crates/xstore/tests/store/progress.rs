@@ -36,7 +36,7 @@ impl Recorder {
         for (index, events) in &shares {
             let bytes = events.iter().map(|event| event.bytes_transferred);
             assert!(bytes.is_sorted(), "{what}, share {index}: {events:?}");
-            let at = events.iter().position(|event| ends(&event));
+            let at = events.iter().position(ends);
             assert_eq!(
                 at,
                 Some(events.len() - 1),
