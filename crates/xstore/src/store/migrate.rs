@@ -49,7 +49,8 @@ impl Store {
     /// Moves the share at the backend labelled `from` to the backend labelled `to`.
     ///
     /// A share that was moved is deleted where it was, which proves nothing about copies there: the
-    /// old backend counts as its holder until the object is refreshed.
+    /// old backend counts as its holder until the object is refreshed. So does the new one as soon as
+    /// it may be sent anything: after a move that failed, look for the newest manifest again.
     ///
     /// # Errors
     /// [`Error::KeyMissing`], [`Error::KeyMismatch`] when the object is somebody else's,

@@ -133,9 +133,14 @@ impl Model {
         self.unfinished.contains(&(client, object))
     }
 
-    /// Whether any client may have something of `object` in its journal.
+    /// Whether nothing is open, and no client has something of `object` in its journal.
     pub(super) fn is_settled(&self, object: Object) -> bool {
-        self.is_decided(object) && !self.unfinished.iter().any(|(_, of)| *of == object)
+        self.is_decided(object) && !self.is_left(object)
+    }
+
+    /// Whether any client may have something of `object` in its journal.
+    pub(super) fn is_left(&self, object: Object) -> bool {
+        self.unfinished.iter().any(|(_, of)| *of == object)
     }
 
     /// The recovery of `client` left nothing behind: what it did not finish never happened.
