@@ -214,6 +214,8 @@ impl SimulatedBackend {
         tokio::spawn(async move {
             backend.network.pause(LATE_MS).await;
             let now = backend.network.now_unix_s();
+            // It meets whatever is under way by now.
+            backend.network.count_fault();
             backend.stored().create(&key, bytes, now);
         });
     }
