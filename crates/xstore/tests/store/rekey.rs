@@ -26,6 +26,7 @@ fn stranger_with(world: &World, keys: &Arc<OwnerKeys>) -> World {
     World {
         access: world.access,
         mode: world.mode,
+        together: world.together.clone(),
         padding: world.padding,
         plans: world.plans.clone(),
         backends: world.backends.clone(),
