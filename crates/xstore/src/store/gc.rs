@@ -191,10 +191,10 @@ impl Store {
             objects: inventory.keys,
             steps,
         };
-        if options.brake == Brake::TenPercent {
-            report.brake()?;
-        }
         if options.effects == Effects::Apply {
+            if options.brake == Brake::TenPercent {
+                report.brake()?;
+            }
             for planned in planned {
                 collecting.apply(planned).await?;
             }

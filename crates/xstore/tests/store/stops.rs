@@ -139,11 +139,13 @@ impl Scene {
         match self.operation {
             Operation::RepairBad | Operation::RepairLost => self.run().await,
             Operation::WriteBack => self.run().await,
-            Operation::Place => match self.run().await {
-                // It was placed before the stop, so that this manifest is not the newest.
-                Err(Error::Conflict(_)) => Ok(()),
-                placed => placed,
-            },
+            Operation::Place => {
+                // The stop may have come after a version that counts the new holder.
+                let store = self.world.store();
+                let newest = store.find_name("genome").await?.manifest;
+                let options = RepairOptions::default();
+                store.repair(&newest, &options).await.map(|_| ())
+            }
             _ => Ok(()),
         }
     }
@@ -286,12 +288,12 @@ async fn a_repair_of_a_lost_backend_loses_nothing() {
 
 #[tokio::test]
 async fn a_share_is_placed_or_still_vacant() {
-    assert_eq!(all_stops(Operation::Place).await, (17, 47));
+    assert_eq!(all_stops(Operation::Place).await, (21, 71));
 }
 
 #[tokio::test]
 async fn a_share_has_moved_or_has_not() {
-    assert_eq!(all_stops(Operation::Migrate).await, (17, 40));
+    assert_eq!(all_stops(Operation::Migrate).await, (23, 55));
 }
 
 #[tokio::test]

@@ -283,9 +283,10 @@ impl Stored {
         }
         self.changed_unix_s.insert(key.clone(), now_unix_s);
         if key.as_str().ends_with("/id")
-            && let Ok(uid) = bytes.as_ref().try_into()
+            && let Some((uid, again)) = bytes.split_first_chunk()
+            && again == uid
         {
-            self.identities.push(BackendUid(uid));
+            self.identities.push(BackendUid(*uid));
         }
         self.objects.insert(key.clone(), bytes);
         Put::Created
