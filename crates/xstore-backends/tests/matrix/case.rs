@@ -24,6 +24,17 @@ pub(crate) fn payload(version: &str) -> Vec<u8> {
 }
 
 impl Case {
+    /// Whether a backend does not say which one it is any more, so that nobody can tell what it has
+    /// removed: recovery waits for its identity. A share that is written over another object at a new
+    /// backend is written over that.
+    pub(crate) const fn loses_identity(self) -> bool {
+        match self.fault {
+            Fault::ObjectsGone => true,
+            Fault::MisdirectedWrite => matches!(self.operation, Operation::Migrate),
+            _ => false,
+        }
+    }
+
     /// Whether as many shares as are needed are at backends without a fault.
     pub(crate) const fn leaves_threshold(&self) -> bool {
         let (k, n, faulty) = self.setting;

@@ -131,12 +131,6 @@ impl Fault {
         )
     }
 
-    /// Whether a backend does not say which one it is any more, so that nobody can tell what it has
-    /// removed: recovery waits for its identity.
-    pub(crate) const fn loses_identity(self) -> bool {
-        matches!(self, Self::ObjectsGone)
-    }
-
     /// Whether shares that a deletion should find are not listed: they are left to a collector.
     pub(crate) const fn hides_shares(self) -> bool {
         matches!(self, Self::StaleListing | Self::ListingOmits)

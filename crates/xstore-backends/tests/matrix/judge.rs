@@ -128,7 +128,7 @@ impl Judge<'_> {
     async fn recover(&self) {
         let (case, store) = (self.case, self.world.store());
         let first = store.recover(|_, _| Ok(())).await.unwrap();
-        if case.fault.loses_identity() {
+        if case.loses_identity() {
             let named = |error: &Error| matches!(error, Error::InsufficientBackends { failures, .. } if !failures.is_empty());
             assert!(first.postponed.iter().all(named), "{case:?}: {first:?}");
             return;
@@ -180,13 +180,13 @@ impl Judge<'_> {
             let checked = self.checked(&found).await;
             assert_eq!(checked.health(), Health::Whole, "{case:?}: {checked:?}");
             let deleted = store.delete(&found).await.unwrap();
-            let pending = !deleted.pending.is_empty() && !case.fault.loses_identity();
+            let pending = !deleted.pending.is_empty() && !case.loses_identity();
             assert!(!pending, "{case:?}: {deleted:?}");
         }
         self.recover().await;
         for at in 0..world.sites.len() {
             for (key, bytes) in world.objects(at).await {
-                let waits = case.fault.hides_shares() || case.fault.loses_identity();
+                let waits = case.fault.hides_shares() || case.loses_identity();
                 let orphan = key.as_str().contains("/s/") && !waits;
                 assert!(!orphan, "{case:?}: {key} is left at {at}");
                 let secret = b"genome of nobody";
