@@ -1,6 +1,7 @@
 //! `cargo xtask planted`: a search that finds nothing proves something only if it can find.
 //!
-//! The simulation must find each deliberate bug of the store, which [`simulate`] sees to.
+//! The simulation must find each deliberate bug of the store, which [`simulate`] sees to, or a test must
+//! fail with it that passes without.
 //! Each parser holds one deliberate defect behind the feature `planted`, and each target must find the
 //! defect of its parser from the seeds alone. As a control the same target without the feature must
 //! not crash.
@@ -37,8 +38,64 @@ pub(crate) fn run_in_ci(workspace: &Workspace) -> Result<()> {
     run_all(workspace, DEFAULT_SECONDS)
 }
 
+/// Bugs of the store and the test that must notice each.
+const TESTED: [(&str, &str); 2] = [
+    (
+        "TrustFooter",
+        "hostile::a_backend_that_vouches_for_its_own_bytes_is_not_believed",
+    ),
+    (
+        "CollectAtFirstLook",
+        "gc::what_a_deletion_left_goes_and_tombs_of_what_lives_go",
+    ),
+];
+
+/// Each of these tests passes, and fails once its bug is switched on.
+fn tests_notice(workspace: &Workspace) -> Result<()> {
+    let mut missed = Vec::new();
+    for (bug, test) in TESTED {
+        for planted in [None, Some(bug)] {
+            let mut command = process::cargo(workspace, TEST);
+            command.args(["--", "--exact", test]);
+            command.envs(planted.map(|bug| ("XGENE_PLANTED", bug)));
+            let mut verdict = String::new();
+            process::lines(command, |line| {
+                if line.starts_with("test result: ") {
+                    line.clone_into(&mut verdict);
+                }
+            })?;
+            // Counted, because a test that was renamed neither passes nor fails.
+            let expected = match planted {
+                None => "test result: ok. 1 passed; 0 failed;",
+                Some(_) => "test result: FAILED. 0 passed; 1 failed;",
+            };
+            if !verdict.starts_with(expected) {
+                missed.push(format!("{test} with {planted:?}: {verdict}"));
+            }
+        }
+    }
+    if !missed.is_empty() {
+        bail!("planted: {}", missed.join("; "));
+    }
+    for (bug, test) in TESTED {
+        println!("{bug:<28} FOUND by {test}");
+    }
+    Ok(())
+}
+
+const TEST: [&str; 7] = [
+    "test",
+    "--package",
+    "xstore",
+    "--features",
+    "planted",
+    "--test",
+    "store",
+];
+
 fn run_all(workspace: &Workspace, seconds: u64) -> Result<()> {
     simulate::find_planted(workspace)?;
+    tests_notice(workspace)?;
     let search = Search::open(workspace)?;
     let mut table = format!("{:<28} {:<8} control\n", "target", "planted");
     let mut failed = Vec::new();

@@ -24,18 +24,26 @@ impl Store {
         let next = self.next_of(manifest, content)?;
         let body = next.body();
         let sites = self.sites(body.store_tag).await.known;
-        let entry = self.begin(Intent {
-            object_id: body.object_id,
-            put_id: body.put_id,
-            store_tag: body.store_tag,
-            k: body.k,
-            places: Vec::new(),
-            deals: false,
-            note: None,
-            former: former.clone(),
-        })?;
+        let entry = self.begin(intent(body, former.clone()))?;
         let pending = self.publish(&next, former.as_ref(), entry, &sites).await?;
         Ok((next, pending))
+    }
+
+    /// As [`Store::follow_with`], but what the version gives up is left alone: a share may be on its way
+    /// to a holder that is named only later.
+    pub(crate) async fn announce_with(
+        &self,
+        manifest: &Manifest,
+        content: Body,
+        sites: &[Site],
+    ) -> Result<Manifest, Error> {
+        let next = self.next_of(manifest, content)?;
+        let former = Former::of(manifest);
+        let mut entry = self.begin(intent(next.body(), Some(former.clone())))?;
+        self.make_count(&next, Some(&former), &mut entry, sites)
+            .await?;
+        entry.map_or(Ok(()), Entry::close)?;
+        Ok(next)
     }
 
     /// `content` as the version after `manifest`, written by this installation now.
@@ -61,14 +69,39 @@ impl Store {
         mut entry: Option<Entry>,
         sites: &[Site],
     ) -> Result<Vec<String>, Error> {
-        if let Some(entry) = &mut entry {
+        self.make_count(next, former, &mut entry, sites).await?;
+        self.finish(next, entry).await
+    }
+
+    async fn make_count(
+        &self,
+        next: &Manifest,
+        former: Option<&Former>,
+        entry: &mut Option<Entry>,
+        sites: &[Site],
+    ) -> Result<(), Error> {
+        if let Some(entry) = entry {
             entry.reach_manifest(next.envelope())?;
         }
         self.commit(next, former, sites).await?;
         self.remember(next, None)?;
-        if let Some(entry) = &mut entry {
+        if let Some(entry) = entry {
             entry.reach_commit()?;
         }
-        self.finish(next, entry).await
+        Ok(())
+    }
+}
+
+/// The intent of a version that deals nothing: it names no places, so recovery looks for no shares.
+fn intent(next: &Body, former: Option<Former>) -> Intent {
+    Intent {
+        object_id: next.object_id,
+        put_id: next.put_id,
+        store_tag: next.store_tag,
+        k: next.k,
+        places: Vec::new(),
+        deals: false,
+        note: None,
+        former,
     }
 }

@@ -147,27 +147,7 @@ impl Store {
         if body.held.len() == manifest.body().held.len() {
             return Ok(manifest.clone());
         }
-        let former = Former::of(manifest);
-        let mut entry = self.begin(Intent {
-            object_id: body.object_id,
-            put_id: body.put_id,
-            store_tag: body.store_tag,
-            k: body.k,
-            places: Vec::new(),
-            deals: false,
-            note: None,
-            former: Some(former.clone()),
-        })?;
-        let next = self.next_of(manifest, body)?;
-        if let Some(entry) = &mut entry {
-            entry.reach_manifest(next.envelope())?;
-        }
-        self.commit(&next, Some(&former), sites).await?;
-        self.remember(&next, None)?;
-        if let Some(entry) = entry {
-            entry.close()?;
-        }
-        Ok(next)
+        self.announce_with(manifest, body, sites).await
     }
 
     /// A backend for each share that has none, or none any more, as far as there are any that may have it; only the

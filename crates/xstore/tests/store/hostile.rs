@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use xorida_core::{Kind, SALT_LEN, Salt, ShareContext, ShareIndex, Suffix, Tag};
 use xstore::catalogue::MemoryCatalogue;
 use xstore::cbor::Blob;
 use xstore::keys::trust::TrustedMakers;
 use xstore::keys::{OwnerKeys, RootKey};
 use xstore::manifest::Body;
 use xstore::placement::FailureDomain;
+use xstore::segment::Footer;
 use xstore::{Manifest, PutOptions, Store, StoreBuilder, UnknownMakers, names};
 
 use crate::world::{World, get, payload};
@@ -143,4 +145,54 @@ async fn a_backend_that_only_pretends_to_delete_is_told_apart() {
     }]);
     let report = world.store().delete(&manifest).await.unwrap();
     assert_eq!(report.pending, ["site-1"]);
+}
+
+/// A backend knows the salts of its own share, and so can make tags for whatever it writes there. Only
+/// the root, which is signed, says which tags were dealt.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_vouches_for_its_own_bytes_is_not_believed() {
+    let world = World::new(2, 3);
+    let data = payload(100, 9);
+    let manifest = world.put(&data).await.manifest;
+    let geometry = manifest.body().geometry().unwrap();
+    let layout = geometry.layout();
+    let (key, object) = world.segment(1);
+    let at = |offset: u64| usize::try_from(offset).unwrap();
+    let (record, footer) = (geometry.records(&(0..1)), geometry.footer(0));
+    let (record, footer) = (
+        at(record.start)..at(record.end),
+        at(footer.start)..at(footer.end),
+    );
+    let mut tags: Vec<Tag> = Footer::parse(&object[footer.clone()])
+        .unwrap()
+        .tags()
+        .collect();
+    let mut forged = object[..footer.start].to_vec();
+    // A bit of the data, so that the seed beside it still gives the salts.
+    forged[record.start + SALT_LEN] ^= 1;
+    let (salt, share) = forged[record].split_first_chunk().unwrap();
+    let context = ShareContext {
+        mode: layout.mode,
+        kind: Kind::Data,
+        padding: layout.padding,
+        suffix: Suffix::Seed,
+        access: layout.access,
+        chunk_len: layout.chunk_len(),
+        chunks_per_segment: layout.chunks_per_segment(),
+        object_id: manifest.body().object_id.0,
+        put_id: manifest.body().put_id.0,
+        chunk: 0,
+        share_len: u32::try_from(share.len()).unwrap(),
+    };
+    let index = ShareIndex::try_new(1, layout.access).unwrap();
+    let salt = Salt::from_bytes(*salt);
+    let dealt = salt.tag(&context, index, &object[SALT_LEN..SALT_LEN + share.len()]);
+    assert_eq!(dealt.as_bytes(), tags[0].as_bytes(), "it can make tags");
+    tags[0] = salt.tag(&context, index, share);
+    Footer::encode(0, &tags, &mut forged);
+    world.replace(1, &key, forged);
+    let (restored, report) = get(&world.reader(&[0, 1, 2]), &manifest).await.unwrap();
+    assert!(restored == data);
+    let error = get(&world.reader(&[0, 1]), &manifest).await.unwrap_err();
+    assert_eq!(error.code(), "INSUFFICIENT_SHARES", "{:?}", report.faults);
 }
