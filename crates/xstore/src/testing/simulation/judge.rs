@@ -15,7 +15,7 @@ mod upkeep;
 
 /// Codes that a fault may end in. Everything else (a key, a digest, padding, a dealing, a manifest
 /// that is not valid) would be a writer's or a reader's own mistake, and there is none here.
-const EXPLAINED: [&str; 16] = [
+const EXPLAINED: [&str; 17] = [
     "BACKEND_UNAVAILABLE",
     "BACKEND_TIMEOUT",
     "BACKEND_AUTH_FAILED",
@@ -25,6 +25,8 @@ const EXPLAINED: [&str; 16] = [
     "INSUFFICIENT_SHARES",
     "SHARE_NOT_FOUND",
     "SHARE_UPLOAD_FAILED",
+    // A read began with a version that only a faulty backend still shows, and found the next one.
+    "SHARE_VERSION_MISMATCH",
     "OBJECT_NOT_FOUND",
     "MANIFEST_EXPIRED",
     "CONFLICT",
