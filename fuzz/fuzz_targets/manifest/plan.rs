@@ -68,6 +68,7 @@ enum Edit {
     Revocation(u8),
     NoTrial,
     NothingSuperseded,
+    NotRefreshed,
     Held(u8),
 }
 
@@ -160,6 +161,8 @@ impl Plan {
                 backend: BackendUid([backend; 16]),
                 share_prefix: Prefix([put; 16]),
             }],
+            refreshed: (put % 2 == 1).then_some(true),
+            kept_until_unix_s: (backend % 2 == 1).then(|| u64::from(backend)),
         };
         let all: Vec<Superseded> = self.superseded.iter().map(superseded).collect();
         (!all.is_empty()).then_some(all)
@@ -221,6 +224,10 @@ impl Edit {
             Self::Revocation(source) => body.revocation = source,
             Self::NoTrial => body.trial = Some(false),
             Self::NothingSuperseded => body.superseded = Some(Vec::new()),
+            Self::NotRefreshed => {
+                let superseded = body.superseded.iter_mut().flatten();
+                superseded.for_each(|dealing| dealing.refreshed = Some(false));
+            }
             Self::Held(index) => {
                 let backend = BackendUid([0; 16]);
                 body.held.push(Held {
