@@ -130,6 +130,22 @@ impl Session {
         Ok(builder.build()?)
     }
 
+    /// As [`Session::reader`] over all of `sites`, for what also writes: its owner's manifests name this
+    /// installation, and what earlier runs left is ended first.
+    pub(crate) async fn mender(&self, sites: &Sites) -> Result<Store, Failure> {
+        let connected = self.connect_sites(sites, |_| true);
+        self.warn_absent(&connected);
+        let builder = self.builder(connected.backends)?;
+        let Some(keys) = self.home.keys()? else {
+            // Others repair what is there, and write no manifests.
+            return Ok(builder.build()?);
+        };
+        let builder = builder
+            .keys(Arc::new(keys))
+            .device(self.home.device(&*self.entropy)?);
+        self.recovered(builder.build()?).await
+    }
+
     /// The owner's keys, which are there already: only writing makes new ones.
     pub(crate) fn keys(&self) -> Result<Arc<OwnerKeys>, Failure> {
         let keys = self.home.keys()?.ok_or(xstore::Error::KeyMissing)?;

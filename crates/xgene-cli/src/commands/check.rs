@@ -13,13 +13,13 @@ use crate::codes::{DEGRADED, OK};
 use crate::commands::inspect::fault;
 use crate::commands::mend::{self, Checked};
 use crate::commands::table;
-use crate::commands::targets::{Target, Targets};
+use crate::commands::targets::{Target, Targets, Work};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::session::Session;
 
 pub(crate) async fn files(args: &Check, session: &Session) -> Result<u8, Failure> {
-    let targets = Targets::of_files(&args.files, session).await?;
+    let targets = Targets::of_files(&args.files, Work::Read, session).await?;
     Ok(check(&targets, args.reading.data(), session).await)
 }
 

@@ -8,14 +8,14 @@ use xstore::{RefreshOptions, RefreshReport};
 
 use crate::args::{Refresh, Refreshing, StoreRefresh};
 use crate::codes::{DEGRADED, OK};
-use crate::commands::targets::{Target, Targets};
+use crate::commands::targets::{Target, Targets, Work};
 use crate::commands::{human_bytes, mend, stored};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::session::Session;
 
 pub(crate) async fn files(args: &Refresh, session: &Session) -> Result<u8, Failure> {
-    let targets = Targets::of_files(&args.files, session).await?;
+    let targets = Targets::of_files(&args.files, Work::Mend, session).await?;
     Ok(refresh(&targets, &args.refreshing, session).await)
 }
 

@@ -14,13 +14,13 @@ use crate::commands::check::{facts, metadata, show_faults, verdict};
 use crate::commands::inspect::fault;
 use crate::commands::mend::{self, Checked};
 use crate::commands::table;
-use crate::commands::targets::{Target, Targets};
+use crate::commands::targets::{Target, Targets, Work};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::session::Session;
 
 pub(crate) async fn files(args: &Repair, session: &Session) -> Result<u8, Failure> {
-    let targets = Targets::of_files(&args.files, session).await?;
+    let targets = Targets::of_files(&args.files, Work::Mend, session).await?;
     Ok(repair(&targets, &args.repairing, session).await)
 }
 

@@ -60,13 +60,26 @@ impl Target {
     }
 }
 
+/// What is done with the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// They are looked at.
+    Read,
+    /// Their shares are written.
+    Mend,
+}
+
 impl Targets {
     /// Shared files.
-    pub(crate) async fn of_files(args: &SharedFiles, session: &Session) -> Result<Self, Failure> {
+    pub(crate) async fn of_files(
+        args: &SharedFiles,
+        work: Work,
+        session: &Session,
+    ) -> Result<Self, Failure> {
         let words = file_words(args.sites.as_deref(), session)?;
         let mut found = Vec::new();
         for path in &args.manifests {
-            let target = open_file(path, args.sites.as_deref(), session).await;
+            let target = open_file(path, args.sites.as_deref(), work, session).await;
             found.push(target.map_err(|failure| failure.of(&path.display().to_string())));
         }
         Ok(Self { words, found })
@@ -133,13 +146,17 @@ const fn severity(exit: u8) -> u8 {
 async fn open_file(
     path: &Path,
     sites: Option<&Path>,
+    work: Work,
     session: &Session,
 ) -> Result<Target, Failure> {
     let word = Some(text(path)?.to_owned());
     let envelope = read_manifest(path)?;
     let beside = path.with_file_name("sites.toml");
     let sites = read_sites(sites.unwrap_or(&beside), None)?;
-    let store = Arc::new(session.reader(&sites, |_| true, UnknownMakers::Refuse)?);
+    let store = Arc::new(match work {
+        Work::Read => session.reader(&sites, |_| true, UnknownMakers::Refuse)?,
+        Work::Mend => session.mender(&sites).await?,
+    });
     let found = store.find_file(&envelope).await?;
     tell_provenance(session, &found);
     Ok(Target {

@@ -52,3 +52,40 @@ fn two_leaked_shares_of_two_are_not_undone() {
     let told = format!("{}{}", run.text(), run.stderr);
     assert!(told.contains("not protected"), "{told}");
 }
+
+/// A run that was killed leaves its intent; whoever writes next ends it, and is not locked out.
+#[test]
+fn what_a_killed_run_left_is_ended_by_the_next_that_writes() {
+    let world = World::new(2, 3);
+    world.write("file", payload(1000));
+    world.split("file").expect_ok();
+    for verb in ["refresh", "repair"] {
+        let file = std::fs::read(world.path("file.xgm")).unwrap();
+        let verifier = xstore::manifest::Verifier {
+            owner: None,
+            trusted: &xstore::keys::trust::TrustedMakers::default(),
+            accept_unsigned: true,
+        };
+        let manifest = xstore::Manifest::open(&file, &verifier).unwrap();
+        let body = manifest.body();
+        let journal = xstore::journal::Journal::new(&world.path("home/journal"));
+        let stopped = journal.begin(xstore::journal::Intent {
+            object_id: body.object_id,
+            put_id: xstore::ids::PutId([1; 32]),
+            store_tag: body.store_tag,
+            k: body.k,
+            places: Vec::new(),
+            deals: true,
+            note: None,
+            former: None,
+        });
+        drop(stopped.unwrap());
+        world.run(&[verb, "file.xgm"]).expect_ok();
+        let left = std::fs::read_dir(world.path("home/journal")).unwrap();
+        let left: Vec<_> = left
+            .filter_map(|entry| Some(entry.ok()?.file_name()))
+            .filter(|name| name.to_string_lossy().starts_with(&"01".repeat(32)))
+            .collect();
+        assert!(left.is_empty(), "{verb}: {left:?}");
+    }
+}
