@@ -9,7 +9,7 @@ use xstore::{
     RefreshOptions, RefreshReport,
 };
 
-use crate::world::{CHUNK, NOW, World, get, payload, subsets};
+use crate::world::{CHUNK, MODES, NOW, World, get, payload, subsets};
 
 const DAY_S: u64 = 24 * 3600;
 
@@ -290,4 +290,20 @@ async fn an_expired_or_deleted_object_is_not_refreshed() {
     world.now = NOW + 10;
     let error = refresh(&world, &new, OldShares::RemoveNow).await;
     assert_eq!(error.unwrap_err().code(), "MANIFEST_EXPIRED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_changes_no_mode_and_no_lengths() {
+    for mode in MODES {
+        let world = World::new(2, 3).in_mode(mode);
+        let data = payload(3 * CHUNK, 10);
+        let old = world.put_named("genome", &data).await.manifest;
+        let new = new_version(refresh(&world, &old, OldShares::RemoveNow).await.unwrap());
+        assert_eq!(new.body().mode, mode.id());
+        assert_eq!(
+            new.body().geometry().unwrap(),
+            old.body().geometry().unwrap()
+        );
+        assert_eq!(get(&world.reader(&[1, 2]), &new).await.unwrap().0, data);
+    }
 }
