@@ -2,6 +2,10 @@
 //! `xorida-core`, with buffers that are used again.
 
 mod chunk;
+/// The code of short mode, which `xstore` keeps to itself.
+#[cfg(feature = "peers")]
+#[path = "../../crates/xstore/src/erasure.rs"]
+pub(crate) mod erasure;
 
 use std::hint::black_box;
 

@@ -2,6 +2,8 @@
 //! scheme over GF(256): the same secrecy, another arithmetic. Every library gets the same generator;
 //! that the peers allocate their results belongs to what they do.
 
+mod coding;
+
 use anyhow::{Result, ensure};
 use blahaj::{Share, Sharks};
 use rand_chacha::ChaCha20Rng;
@@ -25,7 +27,7 @@ pub(crate) fn run() -> Result<()> {
         let [ours, vsss, blahaj] = [ours(case)?, vsss(case)?, blahaj(case)?].map(rates);
         println!("{case:<10} {ours:>16} {vsss:>16} {blahaj:>16}");
     }
-    Ok(())
+    coding::run()
 }
 
 fn rates((split, combine): Times) -> String {
