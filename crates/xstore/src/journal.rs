@@ -450,8 +450,73 @@ mod tests {
         drop(entry);
         let found = abandoned(&journal);
         assert_eq!(found.len(), 1);
+        assert_eq!(found[0].phase.manifest(), None);
         let found = (&found[0].intent, &found[0].phase);
         assert_eq!(found, (&intent(), &Phase::Intent));
+    }
+
+    #[test]
+    fn intents_of_running_and_stopped_operations_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        assert_eq!(journal.intents().unwrap(), []);
+        let running = journal.begin(intent()).unwrap();
+        drop(journal.begin(intent()).unwrap());
+        assert_eq!(journal.intents().unwrap(), [intent(), intent()]);
+        drop(running);
+    }
+
+    /// A link that leads nowhere is as good as a file that went between listing and opening.
+    #[cfg(unix)]
+    #[test]
+    fn what_just_ended_is_passed_over_and_what_cannot_be_read_is_told() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        let gone = folder.path().join("0-0.intent");
+        symlink("nowhere", &gone).unwrap();
+        assert_eq!(journal.intents().unwrap(), []);
+        assert!(abandoned(&journal).is_empty());
+        fs::remove_file(&gone).unwrap();
+        symlink(&gone, &gone).unwrap();
+        assert_eq!(journal.intents().unwrap_err().code(), "INPUT_UNREADABLE");
+        let mut found = journal.abandoned().unwrap();
+        let error = found.pop().unwrap().unwrap_err();
+        assert_eq!(error.code(), "INPUT_UNREADABLE");
+        let file = folder.path().join("a file");
+        fs::write(&file, "").unwrap();
+        let error = Journal::new(&file).abandoned().unwrap_err();
+        assert_eq!(error.code(), "INPUT_UNREADABLE");
+    }
+
+    /// Without its manifest an operation would be undone that has to go forward.
+    #[cfg(unix)]
+    #[test]
+    fn a_manifest_that_cannot_be_read_is_not_taken_for_none() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        let entry = journal.begin(intent()).unwrap();
+        let manifest = entry.path.with_extension(MANIFEST);
+        drop(entry);
+        symlink(&manifest, &manifest).unwrap();
+        let error = journal.abandoned().unwrap().pop().unwrap().unwrap_err();
+        assert_eq!(error.code(), "INPUT_UNREADABLE");
+        // One that is too long is read far enough to fail its check.
+        fs::remove_file(&manifest).unwrap();
+        fs::write(&manifest, vec![7; manifest::MAX_LEN + 9]).unwrap();
+        let found = abandoned(&journal).pop().unwrap();
+        let len = found.phase.manifest().map(<[u8]>::len);
+        assert_eq!(len, Some(manifest::MAX_LEN + 1));
+    }
+
+    #[test]
+    fn an_end_that_cannot_be_written_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        let entry = journal.begin(intent()).unwrap();
+        fs::create_dir(entry.path.with_extension(MANIFEST)).unwrap();
+        assert_eq!(entry.close().unwrap_err().code(), "OUTPUT_FAILED");
     }
 
     #[test]
@@ -465,6 +530,7 @@ mod tests {
         assert_eq!(journal.lock(object).unwrap_err().code(), "LOCKED");
         let mut found = abandoned(&journal);
         assert_eq!(found[0].phase, Phase::Manifest(b"envelope".to_vec()));
+        assert_eq!(found[0].phase.manifest(), Some(b"envelope".as_slice()));
         found[0].reach_commit().unwrap();
         drop(found);
         drop(journal.lock(object).unwrap());
