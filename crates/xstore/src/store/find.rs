@@ -133,9 +133,8 @@ impl Copies {
         })
     }
 
-    /// How many backends hold a manifest.
-    fn holders(&self, hash: ManifestHash) -> usize {
-        self.held.iter().filter(|(held, _)| *held == hash).count()
+    fn holds(&self, manifest: &Manifest, backend: BackendUid) -> bool {
+        self.held.contains(&(manifest.hash(), backend))
     }
 
     fn add(&mut self, more: Self) {
@@ -171,15 +170,22 @@ pub(crate) enum Patience {
     Enough,
 }
 
-/// The version of the newest of `manifests` if so many backends hold it that it is committed.
+/// Whether so many of the backends that a manifest names hold it that it is committed. Those of the
+/// version before it hold it too, and say nothing: a version after it need not have reached them.
+fn is_committed(manifest: &Manifest, holds: impl Fn(&Manifest, BackendUid) -> bool) -> bool {
+    let body = manifest.body();
+    let holders = body.stored().filter(|(_, at)| holds(manifest, at.backend));
+    holders.count() >= body.write_quorum()
+}
+
+/// The version of the newest of `manifests`, if it is committed.
 fn committed<'a>(
     manifests: impl Iterator<Item = &'a Manifest>,
-    holders: impl Fn(ManifestHash) -> usize,
+    holds: impl Fn(&Manifest, BackendUid) -> bool,
 ) -> Option<u64> {
-    let newest = manifests.max_by_key(|manifest| manifest.body().version)?;
-    let body = newest.body();
     // Two of one version: the one that comes up does not matter, both have fewer than all.
-    (holders(newest.hash()) >= body.write_quorum()).then_some(body.version)
+    let newest = manifests.max_by_key(|manifest| manifest.body().version)?;
+    is_committed(newest, holds).then_some(newest.body().version)
 }
 
 /// What backends hold of one object.
@@ -368,18 +374,17 @@ impl Store {
             return Ok(true);
         }
         let seen = self.mark(wanted.maker, wanted.object)?;
-        Ok(
-            committed(copies.manifests.iter(), |hash| copies.holders(hash))
-                .is_some_and(|version| seen.is_none_or(|seen| seen.version <= version)),
-        )
+        let holds = |manifest: &Manifest, at| copies.holds(manifest, at);
+        let newest = committed(copies.manifests.iter(), holds);
+        Ok(newest.is_some_and(|version| seen.is_none_or(|seen| seen.version <= version)))
     }
 
     /// Writes the copies that a newest manifest lacks to be committed: it was seen, so it must stay.
     /// Only its owner does, and what a backend does not take is left for the next reader.
     async fn complete(&self, manifest: &Manifest, copies: &Copies, sites: &Sites) {
         let body = manifest.body();
-        let holders = copies.holders(manifest.hash());
-        if holders >= body.write_quorum() || *manifest.provenance() != Provenance::Owner {
+        let holds = |manifest: &Manifest, at| copies.holds(manifest, at);
+        if is_committed(manifest, holds) || *manifest.provenance() != Provenance::Owner {
             return;
         }
         let bytes = bytes::Bytes::copy_from_slice(manifest.envelope());
@@ -448,12 +453,16 @@ impl Store {
             .iter()
             .map(|(site, prefix)| self.copy_at(site, *prefix, wanted));
         let enough = |reads: &[Option<Result<Vec<Manifest>, BackendError>>]| {
-            let read = reads.iter().flatten().flatten();
-            let holders = |hash| {
-                let holds = |held: &&Vec<Manifest>| held.iter().any(|copy| copy.hash() == hash);
-                read.clone().filter(holds).count()
+            let read = places
+                .iter()
+                .zip(reads)
+                .filter_map(|((site, _), read)| Some((site.uid, read.as_ref()?.as_ref().ok()?)));
+            let read: Vec<(BackendUid, &Vec<Manifest>)> = read.collect();
+            let holds = |manifest: &Manifest, uid| {
+                let mut read = read.iter();
+                read.any(|(at, held)| *at == uid && held.contains(manifest))
             };
-            let newest = committed(read.clone().flatten(), holders);
+            let newest = committed(read.iter().flat_map(|(_, held)| *held), holds);
             patience == Patience::Enough && newest.is_some_and(|version| version >= seen)
         };
         let reads = gather(reads, enough).await;

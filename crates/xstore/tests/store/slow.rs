@@ -1,11 +1,13 @@
 //! Backends that are slow, stall or die: readers do not wait for them. Time is virtual, so the figures
 //! are the same on every machine.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use xstore::catalogue::MemoryCatalogue;
 use xstore::testing::Fault;
-use xstore::{GetOptions, Store};
+use xstore::{BackendErrorKind, GetOptions, Store};
 
 use crate::world::{CHUNK, World, get, payload};
 
@@ -89,6 +91,31 @@ async fn a_stalled_backend_is_hedged_even_without_history() {
         "{:?}",
         begun.elapsed()
     );
+}
+
+/// Those that a version does not name say nothing of it: the version after it need not have reached
+/// them, however many they are and however fast.
+#[tokio::test(start_paused = true)]
+async fn copies_beside_the_holders_are_no_reason_to_stop_waiting() {
+    let mut world = World::with_spares(2, 3, 2);
+    world.put_named("genome", b"at 0, 1, 2").await;
+    // Its share goes to a spare, and the manifest of that to the holders before it too.
+    world.plans[0].set([Fault::FailEffects {
+        effects: 0..1,
+        kind: BackendErrorKind::Unavailable,
+    }]);
+    world.put_named("genome", b"at 1, 2, 3").await;
+    world.fail(0);
+    world.fail(1);
+    let newest = world.put_named("genome", b"at 2, 3, 4").await.manifest;
+    world.heal();
+    for at in 2..5 {
+        late(&world, at, SLOW);
+    }
+    // One who has not seen any of them.
+    world.catalogue = Arc::new(MemoryCatalogue::default());
+    let found = world.store().find_name("genome").await.unwrap();
+    assert_eq!(found.manifest.hash(), newest.hash());
 }
 
 /// With nobody else to ask, a slow one is waited for.
