@@ -122,6 +122,10 @@ impl Store {
                     self.remember(&manifest, None)?;
                 }
                 Standing::Followed => {}
+                Standing::Declined => {
+                    entry.close()?;
+                    return Ok(Recovered::Undone);
+                }
                 Standing::Overtaken => return self.undo(entry, &sites).await,
             }
             on_finished(&manifest, note.as_deref())?;
@@ -177,10 +181,10 @@ impl Store {
             .manifests
             .iter()
             .filter(|copy| copy.hash() != manifest.hash());
-        let Some(newest) = others.map(|copy| copy.body().version).max() else {
+        let Some(newest) = others.map(Manifest::body).max_by_key(|other| other.version) else {
             return Ok(Standing::Free);
         };
-        if newest < body.version {
+        if newest.version < body.version {
             return Ok(Standing::Free);
         }
         let (mut stands, mut answered) = (false, 0);
@@ -193,12 +197,12 @@ impl Store {
             }
         }
         if stands {
-            // Of one version there are two: that is for the owner to resolve. Of a later one, ours
-            // was committed before it, and only what it gives up is left to remove.
-            return Ok(if newest == body.version {
-                Standing::Free
-            } else {
-                Standing::Followed
+            // Of one version there are two: that is for the owner to resolve. Before a later one ours
+            // was committed, and only what it gives up is left to remove; or resolving gave it up.
+            return Ok(match newest.version - body.version {
+                0 => Standing::Free,
+                1 if newest.previous != Some(manifest.hash()) => Standing::Declined,
+                _ => Standing::Followed,
             });
         }
         if answered < body.stored().count() {
@@ -216,6 +220,9 @@ enum Standing {
     Free,
     /// It was committed, and a later version followed.
     Followed,
+    /// Another manifest has its version, and the owner kept that one: the version after it removes
+    /// what this one wrote.
+    Declined,
     /// Nobody ever saw it, and another manifest has its version or a later one.
     Overtaken,
 }

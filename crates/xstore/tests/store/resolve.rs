@@ -124,14 +124,21 @@ impl Contest {
             .await
     }
 
-    /// Both installations end what they left unfinished; the order does not matter.
-    async fn recover(&self) {
+    /// Both installations end what they left unfinished; the order does not matter. What they were
+    /// told is committed.
+    async fn recover(&self) -> Vec<ManifestHash> {
         let store = self.world.store();
+        let mut told = Vec::new();
         for store in [&store, &self.other.store, &store, &self.other.store] {
-            store.recover(|_, _| Ok(())).await.unwrap();
+            let tell = |manifest: &Manifest, _: Option<&str>| {
+                told.push(manifest.hash());
+                Ok(())
+            };
+            store.recover(tell).await.unwrap();
         }
         let last = store.recover(|_, _| Ok(())).await.unwrap();
         assert!(last.postponed.is_empty(), "{:?}", last.postponed);
+        told
     }
 
     /// Both installations read this, and no share of anything else is left.
@@ -195,7 +202,9 @@ async fn the_one_that_is_kept_counts_and_the_shares_of_the_other_go() {
         assert!(report.pending.is_empty(), "{:?}", report.pending);
         let body = report.manifest.body();
         assert_eq!((body.version, body.previous), (3, Some(keep.hash())));
-        contest.recover().await;
+        // What was not acknowledged and is given up never was committed.
+        let told = contest.recover().await;
+        assert_eq!(told.contains(&contest.ours.hash()), keep_ours);
         contest
             .expect_settled(data, shares, &format!("{keep_ours}"))
             .await;
