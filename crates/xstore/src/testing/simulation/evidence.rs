@@ -165,13 +165,23 @@ impl Run {
     /// Whether two manifests claim the newest version: then every read says so, until the owner
     /// has chosen.
     pub(super) fn is_contested(&self, object: Object) -> bool {
-        let id = self.model.objects[object].id;
-        let versions = id
-            .map(|id| self.manifests_at(id, |_| true))
-            .unwrap_or_default();
+        let versions = self.versions(object);
         versions
             .last_key_value()
             .is_some_and(|(_, hashes)| hashes.len() > 1)
+    }
+
+    /// The highest version that two manifests claim.
+    pub(super) fn contested_version(&self, object: Object) -> Option<u64> {
+        let versions = self.versions(object);
+        let contested = versions.iter().rev().find(|(_, hashes)| hashes.len() > 1);
+        contested.map(|(version, _)| *version)
+    }
+
+    fn versions(&self, object: Object) -> BTreeMap<u64, BTreeSet<ManifestHash>> {
+        let id = self.model.objects[object].id;
+        id.map(|id| self.manifests_at(id, |_| true))
+            .unwrap_or_default()
     }
 
     /// Whether a client has seen a version that only a faulty backend had, and refuses what the

@@ -18,6 +18,8 @@ use crate::testing::simulation::run::{Kind, Run, Sky};
 /// Longer than any delivery is late, in milliseconds.
 const ALL_DELIVERED_MS: u64 = 2_000;
 
+const A_DAY_S: u64 = 24 * 3600;
+
 impl Run {
     /// Everything is honest from here on; what must be the case in the end.
     pub(super) async fn end(&mut self) -> Result<(), String> {
@@ -57,6 +59,11 @@ impl Run {
     /// Two collections a grace apart leave nothing that no manifest names, whatever happened before,
     /// and everything else.
     async fn collect_everything(&mut self) -> Result<(), String> {
+        // What a refresh kept for its readers, and what a put that stopped could have gone on with.
+        self.setting.network.jump(A_DAY_S + 1);
+        for client in 0..self.clients.len() {
+            self.alone(client, Operation::Recover).await?;
+        }
         for _mark_and_remove in 0..2 {
             self.setting.network.jump(GRACE_S + 1);
             self.alone(0, Operation::Collect(Brake::Lifted)).await?;
@@ -175,7 +182,7 @@ impl Run {
     /// Starts of the names of all shares that the newest manifests refer to, and those up to `back`
     /// versions before one that is not a deletion.
     fn referenced(&self, back: u64) -> BTreeSet<String> {
-        let tag = self.setting.keys.store_tag();
+        let (tag, now) = (self.setting.keys.store_tag(), self.now_unix_s());
         let mut objects: BTreeMap<Prefix, BTreeMap<(u64, ManifestHash), Bytes>> = BTreeMap::new();
         for backend in &self.setting.backends {
             for (key, bytes) in &backend.stored().objects {
@@ -200,6 +207,11 @@ impl Run {
                 if body.version >= from && is_live {
                     let stored = body.stored();
                     starts.extend(stored.map(|(_, at)| names::shares(tag, at.share_prefix)));
+                    let kept = body
+                        .superseded()
+                        .filter(|old| old.kept_until_unix_s > Some(now));
+                    let kept = kept.flat_map(|dealing| &dealing.locations);
+                    starts.extend(kept.map(|at| names::shares(tag, at.share_prefix)));
                 }
             }
         }

@@ -59,22 +59,38 @@ impl Run {
         ));
         let finished = self.clients[client].take_finished();
         for manifest in &finished {
+            let (version, hash) = (manifest.body().version, manifest.hash());
+            let attempt = attempt_of(manifest);
+            let told = format!("  it ended version {version} of attempt {attempt:?}, {hash}");
+            self.history.push(told);
             if let Some(attempt) = self.model.attempt_of(client, manifest) {
                 self.acknowledge(attempt, manifest)?;
             }
         }
         match (operation, outcome) {
             (_, Outcome::Hung) => return Err("it does not end".to_owned()),
-            (Operation::Put(attempt) | Operation::Delete(attempt), Outcome::Crashed) => {
-                self.leave(*attempt);
-            }
+            (
+                Operation::Put(attempt)
+                | Operation::Resume(attempt)
+                | Operation::Delete(attempt)
+                | Operation::Renew(attempt),
+                Outcome::Crashed,
+            ) => self.leave(*attempt),
             (Operation::PutNonsense(attempt), Outcome::Crashed) => {
                 self.ruin(*attempt);
                 self.leave(*attempt);
             }
-            (Operation::Repair(object, _) | Operation::Migrate(object, ..), Outcome::Crashed) => {
+            (
+                Operation::Repair(object, _)
+                | Operation::Migrate(object, ..)
+                | Operation::Refresh(object, _),
+                Outcome::Crashed,
+            ) => {
                 self.strays |= matches!(operation, Operation::Repair(..));
                 self.model.leave(client, *object);
+            }
+            (Operation::Resolve(object, _), Outcome::Crashed) => {
+                self.torn(client, *object);
             }
             (Operation::Collect(_), Outcome::Crashed) => {
                 self.model.sweep(client, self.now_unix_s());
@@ -89,13 +105,22 @@ impl Run {
             (Operation::Migrate(object, source, _), Outcome::Migrated(upkeep)) => {
                 self.migrate_ended((client, *object), *source, &upkeep, sky)?;
             }
+            (Operation::Refresh(object, _), Outcome::Refreshed(upkeep)) => {
+                self.refresh_ended((client, *object), &upkeep, sky)?;
+            }
+            (Operation::Renew(attempt), Outcome::Renewed(upkeep)) => {
+                self.renew_ended(*attempt, &upkeep, sky)?;
+            }
+            (Operation::Resolve(object, _), Outcome::Resolved(result)) => {
+                self.resolve_ended((client, *object), &result)?;
+            }
             (Operation::Salvage(object), Outcome::Salvaged(upkeep)) => {
                 self.salvage_ended((client, *object), &upkeep, sky)?;
             }
             (Operation::Collect(brake), Outcome::Collected(result)) => {
                 self.collect_ended(client, *brake, &result, sky)?;
             }
-            (Operation::Put(attempt), Outcome::Put(result)) => {
+            (Operation::Put(attempt) | Operation::Resume(attempt), Outcome::Put(result)) => {
                 self.put_ended(*attempt, &result, sky)?;
             }
             (Operation::PutNonsense(attempt), Outcome::Nonsense(put, read)) => {
@@ -138,13 +163,18 @@ impl Run {
             )
         };
         match operation {
-            Operation::Put(attempt) | Operation::Delete(attempt) => wish(attempt),
+            Operation::Put(attempt) | Operation::Delete(attempt) | Operation::Renew(attempt) => {
+                wish(attempt)
+            }
+            Operation::Resume(attempt) => format!("resume, {}", wish(attempt)),
             Operation::PutNonsense(attempt) => format!("nonsense, {}", wish(attempt)),
             Operation::Read(object, None) => format!("read object {object}"),
             Operation::Read(object, Some(range)) => format!("read object {object}, {range:?}"),
             Operation::Check(..)
             | Operation::Repair(..)
             | Operation::Migrate(..)
+            | Operation::Refresh(..)
+            | Operation::Resolve(..)
             | Operation::Salvage(_)
             | Operation::Collect(_) => format!("{operation:?}"),
             Operation::List => "list".to_owned(),
@@ -163,9 +193,18 @@ impl Run {
         self.model.objects[object].ruined = true;
     }
 
+    pub(super) fn acknowledge(
+        &mut self,
+        attempt: Attempt,
+        manifest: &Manifest,
+    ) -> Result<(), String> {
+        let acknowledged = self.model.acknowledge(attempt, manifest);
+        self.decided(acknowledged)
+    }
+
     /// Where any number of backends lies, two writers may both believe that they were alone.
-    fn acknowledge(&mut self, attempt: Attempt, manifest: &Manifest) -> Result<(), String> {
-        match self.model.acknowledge(attempt, manifest) {
+    pub(super) fn decided(&self, result: Result<(), String>) -> Result<(), String> {
+        match result {
             Err(_) if self.kind == Kind::Safety => Ok(()),
             result => result,
         }
@@ -194,7 +233,12 @@ impl Run {
         }
     }
 
-    fn write_failed(&mut self, attempt: Attempt, error: &Error, sky: Sky) -> Result<(), String> {
+    pub(super) fn write_failed(
+        &mut self,
+        attempt: Attempt,
+        error: &Error,
+        sky: Sky,
+    ) -> Result<(), String> {
         let wish = &self.model.wishes[attempt];
         let (client, object) = (wish.client, wish.object);
         let unfinished = self.model.is_unfinished(client, object);
@@ -258,7 +302,8 @@ impl Run {
                 let newest = self.kind == Kind::Liveness || found.freshness == Freshness::Proven;
                 if trusted && newest && !self.model.may_be(object, attempt) {
                     return Err(format!(
-                        "it found attempt {attempt}, which is not the newest"
+                        "it found attempt {attempt} at version {}, which is not the newest",
+                        found.manifest.body().version
                     ));
                 }
                 self.model.see(attempt, found.manifest.body().version);
@@ -405,7 +450,8 @@ impl Run {
         for error in &report.postponed {
             self.explained(error)?;
         }
-        let contested = (0..self.model.objects.len()).any(|object| self.is_contested(object));
+        let unclear = |object| self.is_contested(object) || self.model.is_torn(object);
+        let contested = (0..self.model.objects.len()).any(unclear);
         if let Some(error) = report.postponed.first() {
             if sky == Sky::Calm && !contested {
                 return Err(format!("recovery waits without a fault: {error}"));
@@ -486,6 +532,10 @@ fn summary(outcome: &Outcome) -> String {
         Outcome::Checked(upkeep) => both(word(&upkeep.found), upkeep.done.as_ref().map(word)),
         Outcome::Repaired(upkeep) => both(word(&upkeep.found), upkeep.done.as_ref().map(word)),
         Outcome::Migrated(upkeep) => both(word(&upkeep.found), upkeep.done.as_ref().map(word)),
+        Outcome::Refreshed(upkeep) => both(word(&upkeep.found), upkeep.done.as_ref().map(word)),
+        Outcome::Renewed(upkeep) => both(word(&upkeep.found), upkeep.done.as_ref().map(word)),
+        Outcome::Resolved(Ok(None)) => "one counts".to_owned(),
+        Outcome::Resolved(result) => word(result).to_owned(),
         Outcome::Salvaged(upkeep) => both(word(&upkeep.found), upkeep.done.as_ref().map(word)),
         Outcome::Collected(Ok(report)) => format!("{} steps", report.steps.len()),
         Outcome::Collected(Err(error)) => error.code().to_owned(),

@@ -22,6 +22,8 @@ pub(super) struct Wish {
     pub(super) client: usize,
     pub(super) object: Object,
     pub(super) want: Want,
+    /// The attempt whose payload it puts: its own, or that of the one it goes on with.
+    pub(super) source: Attempt,
     /// The version under which some client saw it.
     seen: Option<u64>,
     /// A collector was at work, which may have taken its shares for abandoned.
@@ -36,6 +38,9 @@ pub(super) enum Want {
         happy: Happy,
     },
     Delete,
+    Renew {
+        ttl_s: Option<u64>,
+    },
 }
 
 /// What is known of one object.
@@ -50,6 +55,9 @@ pub(super) struct Known {
     open: BTreeSet<Attempt>,
     /// Its shares were replaced by nonsense, so it is not read again.
     pub(super) ruined: bool,
+    /// The owner began to choose between manifests of one version, and any of them may count until
+    /// there is a later one: the version.
+    torn: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -85,10 +93,25 @@ impl Model {
             client,
             object,
             want,
+            source: attempt,
             seen: None,
             swept: false,
         });
         self.objects[object].open.insert(attempt);
+        attempt
+    }
+
+    /// A put begins that goes on with one that stopped.
+    pub(super) fn begin_again(&mut self, stopped: Attempt) -> Attempt {
+        let Wish {
+            client,
+            object,
+            want,
+            source,
+            ..
+        } = self.wishes[stopped];
+        let attempt = self.begin(client, object, want);
+        self.wishes[attempt].source = source;
         attempt
     }
 
@@ -109,18 +132,45 @@ impl Model {
     ) -> Result<(), String> {
         let known = &mut self.objects[self.wishes[attempt].object];
         known.open.remove(&attempt);
+        Self::decide(known, manifest)
+    }
+
+    /// The owner chose which of several manifests counts.
+    ///
+    /// # Errors
+    /// As [`Model::acknowledge`].
+    pub(super) fn choose(&mut self, object: Object, manifest: &Manifest) -> Result<(), String> {
+        Self::decide(&mut self.objects[object], manifest)
+    }
+
+    fn decide(known: &mut Known, manifest: &Manifest) -> Result<(), String> {
         known.id = Some(manifest.body().object_id);
         let version = manifest.body().version;
         match known.decided.as_ref() {
             Some(decided) if decided.body().version > version => {}
             Some(decided)
-                if decided.body().version == version && decided.hash() != manifest.hash() =>
+                if decided.body().version == version
+                    && decided.hash() != manifest.hash()
+                    && known.torn != Some(version) =>
             {
                 return Err(format!("two operations have version {version}"));
             }
-            _ => known.decided = Some(manifest.clone()),
+            _ => {
+                known.torn = known.torn.filter(|torn| version <= *torn);
+                known.decided = Some(manifest.clone());
+            }
         }
         Ok(())
+    }
+
+    /// The owner began to choose, and did not come to the end.
+    pub(super) fn tear(&mut self, object: Object, version: u64) {
+        self.objects[object].torn = Some(version);
+    }
+
+    /// Whether one of several manifests may count, and the model does not know which.
+    pub(super) fn is_torn(&self, object: Object) -> bool {
+        self.objects[object].torn.is_some()
     }
 
     /// The journal of `client` may have something of `object` from now on.
@@ -156,6 +206,7 @@ impl Model {
             known.open.retain(|attempt| !ended(attempt));
         }
         undone.retain(|attempt| !wishes[*attempt].swept);
+        undone.retain(|attempt| self.objects[wishes[*attempt].object].torn.is_none());
         let seen = |attempt: Attempt| Some((attempt, wishes[attempt].seen?));
         undone.into_iter().filter_map(seen).collect()
     }
@@ -186,14 +237,16 @@ impl Model {
 
     /// Whether `object` may be seen with the payload of `attempt`.
     pub(super) fn may_be(&self, object: Object, attempt: Attempt) -> bool {
-        self.decided_attempt(object) == Some(attempt)
+        self.is_torn(object)
+            || self.decided_attempt(object) == Some(attempt)
             || self.objects[object].open.contains(&attempt)
     }
 
     /// Whether `object` may be seen as one that is not there.
     pub(super) fn may_be_gone(&self, object: Object, now_unix_s: u64) -> bool {
         let deletes = |attempt: &Attempt| self.wishes[*attempt].want == Want::Delete;
-        self.decided_attempt(object).is_none()
+        self.is_torn(object)
+            || self.decided_attempt(object).is_none()
             || self.objects[object].open.iter().any(deletes)
             || self.may_have_expired(object, now_unix_s)
     }
@@ -204,7 +257,10 @@ impl Model {
         let decided = known.decided.as_ref();
         let expires = decided.and_then(|decided| decided.body().expires_unix_s);
         let ends = |attempt: &Attempt| {
-            matches!(self.wishes[*attempt].want, Want::Put { ttl_s: Some(_), .. })
+            matches!(
+                self.wishes[*attempt].want,
+                Want::Put { ttl_s: Some(_), .. } | Want::Renew { ttl_s: Some(_) }
+            )
         };
         expires.is_some_and(|expires| expires + GRACE_S <= now_unix_s)
             || known.open.iter().any(ends)
@@ -226,7 +282,8 @@ impl Model {
 
     /// Whether nothing is open.
     pub(super) fn is_decided(&self, object: Object) -> bool {
-        self.objects[object].open.is_empty()
+        let known = &self.objects[object];
+        known.open.is_empty() && known.torn.is_none()
     }
 
     /// The put whose payload was acknowledged last; `None` when the object is not there.

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use crate::store::{Brake, Happy, ShareSource, Subset};
-use crate::testing::simulation::model::{Attempt, Model, Object, Want};
+use xorida_core::Mode;
+
+use crate::store::{Brake, Happy, OldShares, ShareSource, Subset};
+use crate::testing::simulation::model::{Attempt, Model, Object, Want, Wish};
 use crate::testing::simulation::random::Random;
 
 /// Number of names that puts choose from: few, so that versions follow one another.
@@ -34,6 +36,8 @@ pub(super) struct Scope {
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Put(Attempt),
+    /// Recovers, and goes on with a put that stopped, or begins it anew.
+    Resume(Attempt),
     /// Finds an object and reads it, or the range of it.
     Read(Object, Option<Range<u64>>),
     /// Finds an object and deletes it.
@@ -46,6 +50,12 @@ pub(super) enum Operation {
     Repair(Object, Option<Subset>),
     /// Finds an object and moves one share, drawn with this number, to a backend without any.
     Migrate(Object, ShareSource, usize),
+    /// Finds an object and deals it anew.
+    Refresh(Object, OldShares),
+    /// Finds an object and says until when it is read.
+    Renew(Attempt),
+    /// Keeps one, drawn with this number, of the manifests that claim the newest version.
+    Resolve(Object, usize),
     /// Finds an object and reads what is good of it.
     Salvage(Object),
     /// Removes what no manifest names.
@@ -157,14 +167,8 @@ fn draw_on(
     model: &mut Model,
 ) -> Operation {
     let data = random.choose(&[None, Some(Subset::All)]);
-    match random.below(16) {
-        0..=5 if model.objects[object].name.is_some() => {
-            let small = Scope {
-                large: false,
-                ..scope
-            };
-            put(random, client, object, small, model)
-        }
+    match random.below(18) {
+        0..=5 if model.objects[object].name.is_some() => put(random, client, object, scope, model),
         0 | 6 | 7 => Operation::Delete(model.begin(client, object, Want::Delete)),
         8 => {
             let start = random.below(3 * CHUNK_LEN as u64 / 2);
@@ -177,6 +181,14 @@ fn draw_on(
         }
         10 | 11 => Operation::Repair(object, data),
         12 => Operation::Salvage(object),
+        13 => {
+            let old = random.choose(&[OldShares::KeepADay, OldShares::RemoveNow]);
+            Operation::Refresh(object, old)
+        }
+        14 => {
+            let ttl_s = random.once_in(2).then(|| 1 + random.below(1000));
+            Operation::Renew(model.begin(client, object, Want::Renew { ttl_s }))
+        }
         _ => Operation::Read(object, None),
     }
 }
@@ -189,8 +201,8 @@ fn put(
     model: &mut Model,
 ) -> Operation {
     let len = match random.below(64) {
-        0 if scope.large => SEGMENT_LEN + random.index(2 * CHUNK_LEN),
-        1..=3 => random.index(3 * CHUNK_LEN),
+        0..=7 if scope.large => SEGMENT_LEN + random.index(2 * CHUNK_LEN),
+        0..=3 => random.index(3 * CHUNK_LEN),
         4 => CHUNK_LEN,
         5 => 0,
         // Often the same, so that shares of one generation have the length of those of another.
@@ -210,12 +222,21 @@ fn put(
 /// Most seconds that recoveries or late deliveries take.
 pub(super) const LONG_S: u64 = 3600;
 
-/// The payload of an attempt: the same whenever it is asked for, and no two alike.
-pub(super) fn payload(seed: u64, attempt: Attempt, want: Want) -> Vec<u8> {
-    let Want::Put { len, .. } = want else {
+/// The payload of an attempt: the same whenever it is asked for, and no two alike but those of a put
+/// that stopped and of one that goes on with it.
+pub(super) fn payload(seed: u64, wish: &Wish) -> Vec<u8> {
+    let Want::Put { len, .. } = wish.want else {
         return Vec::new();
     };
     let mut bytes = vec![0; len];
-    Random::new(seed ^ (attempt as u64 + 1).rotate_left(40)).fill(&mut bytes);
+    Random::new(seed ^ (wish.source as u64 + 1).rotate_left(40)).fill(&mut bytes);
     bytes
+}
+
+/// How a payload is protected: one in four in short mode.
+pub(super) const fn mode(wish: &Wish) -> Mode {
+    match wish.source % 4 {
+        3 => Mode::Short,
+        _ => Mode::Perfect,
+    }
 }

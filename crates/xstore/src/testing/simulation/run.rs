@@ -16,7 +16,8 @@ use crate::manifest::Manifest;
 use crate::placement::write_quorum;
 use crate::store::{
     CheckReport, DeleteReport, Found, GcReport, GetOptions, Happy, Listed, Listing, MigrateReport,
-    PutOptions, Receipt, RecoveryReport, RepairReport, nothing_more,
+    PutOptions, Receipt, RecoveryReport, RefreshReport, RenewReport, RepairReport, ResolveReport,
+    Resumption, nothing_more,
 };
 use crate::testing::faulty_dealer::{Nonsense, deal_nonsense};
 use crate::testing::simulation::backend::{SimulatedBackend, Weather};
@@ -25,7 +26,7 @@ use crate::testing::simulation::fault::{Damage, Mood};
 use crate::testing::simulation::model::{Attempt, Model, Object, Want};
 use crate::testing::simulation::network::Network;
 use crate::testing::simulation::operation::{
-    LONG_S, NAME_COUNT, Operation, Scope, Step, draw, payload,
+    LONG_S, NAME_COUNT, Operation, Scope, Step, draw, mode, payload,
 };
 use crate::testing::simulation::random::Random;
 use crate::testing::simulation::upkeep::{Salvaged, Upkeep};
@@ -53,7 +54,9 @@ pub(super) struct Run {
     /// The weather changes once in so many steps.
     rarity: u64,
     damages: bool,
-    scope: Scope,
+    pub(super) scope: Scope,
+    /// A put of a client that stopped, and may have finished a segment.
+    stopped: Option<(usize, Attempt)>,
     /// A writer may have left shares that neither a manifest nor a journal knows of.
     pub(super) strays: bool,
     pub(super) operations: usize,
@@ -73,6 +76,10 @@ pub(super) enum Outcome {
     Checked(Upkeep<CheckReport>),
     Repaired(Upkeep<RepairReport>),
     Migrated(Upkeep<MigrateReport>),
+    Refreshed(Upkeep<RefreshReport>),
+    Renewed(Upkeep<RenewReport>),
+    /// Nothing when one manifest counts anyway.
+    Resolved(Result<Option<ResolveReport>, Error>),
     Salvaged(Upkeep<Salvaged>),
     Collected(Result<GcReport, Error>),
     /// What a read of authentic nonsense gave.
@@ -172,6 +179,7 @@ impl Run {
             rarity,
             damages,
             scope,
+            stopped: None,
             strays: false,
             operations: 0,
             history: vec![about],
@@ -237,7 +245,7 @@ impl Run {
     }
 
     async fn take_step(&mut self) -> Result<(), String> {
-        let step = draw(&mut self.random, self.scope, &mut self.model);
+        let step = self.draw_step();
         match step {
             Step::Wait(seconds) => {
                 self.setting.network.jump(seconds);
@@ -251,6 +259,26 @@ impl Run {
             Step::Race([one, other]) => self.race(one, other).await,
             Step::Sleep([sleeper, collector], night) => self.sleep(sleeper, collector, night).await,
         }
+    }
+
+    /// What follows from what happened before, or anything.
+    fn draw_step(&mut self) -> Step {
+        if let Some((client, stopped)) = self.stopped.take() {
+            let operation = Operation::Resume(self.model.begin_again(stopped));
+            return if self.random.once_in(2) {
+                Step::Crash(client, operation, self.random.below(600))
+            } else {
+                Step::Alone(client, operation)
+            };
+        }
+        if self.random.once_in(4)
+            && let Some(object) = (0..NAME_COUNT).find(|object| self.is_contested(*object))
+        {
+            let client = self.random.index(self.clients.len());
+            let chosen = self.random.index(1 << 16);
+            return Step::Alone(client, Operation::Resolve(object, chosen));
+        }
+        draw(&mut self.random, self.scope, &mut self.model)
     }
 
     /// One operation with nothing beside it but the weather.
@@ -285,6 +313,15 @@ impl Run {
                 Either::Right(_) => Outcome::Crashed,
             }
         };
+        if let (Operation::Put(attempt) | Operation::Resume(attempt), Outcome::Crashed, true) =
+            (&operation, &outcome, self.scope.large)
+            && let object = self.model.wishes[*attempt].object
+            && self.model.objects[object].name.is_some()
+        {
+            self.stopped = Some((client, *attempt));
+            // What of it is finished waits for a day.
+            self.strays = true;
+        }
         let setting = &self.setting;
         let restarted = self.clients[client].restart(setting);
         restarted.map_err(|error| error.to_string())?;
@@ -326,20 +363,33 @@ impl Run {
         for backend in &self.setting.backends {
             backend.forget_sent();
             backend.stored().forged = matches!(operation, Operation::PutNonsense(_));
-            if let Operation::Put(attempt) | Operation::PutNonsense(attempt) = operation {
+            if let Operation::Put(attempt)
+            | Operation::Resume(attempt)
+            | Operation::PutNonsense(attempt) = operation
+            {
                 backend.watch(&self.payload(*attempt));
             }
         }
     }
 
     pub(super) fn payload(&self, attempt: Attempt) -> Vec<u8> {
-        payload(self.seed, attempt, self.model.wishes[attempt].want)
+        payload(self.seed, &self.model.wishes[attempt])
     }
 
     pub(super) async fn perform(&self, client: usize, operation: &Operation) -> Outcome {
         let work = async {
             match operation {
-                Operation::Put(attempt) => Outcome::Put(self.put(client, *attempt).await),
+                Operation::Put(attempt) => {
+                    let resumption = match self.scope.large {
+                        true => Resumption::Allow,
+                        false => Resumption::Never,
+                    };
+                    Outcome::Put(self.put(client, *attempt, resumption).await)
+                }
+                Operation::Resume(attempt) => match self.clients[client].recover().await {
+                    Ok(_) => Outcome::Put(self.put(client, *attempt, Resumption::Resume).await),
+                    Err(error) => Outcome::Put(Err(error)),
+                },
                 Operation::Read(object, range) => {
                     Outcome::Read(self.read(client, *object, range.as_ref()).await)
                 }
@@ -358,6 +408,13 @@ impl Run {
                 Operation::Migrate(object, source, number) => {
                     Outcome::Migrated(self.migrate(client, *object, *source, *number).await)
                 }
+                Operation::Refresh(object, old) => {
+                    Outcome::Refreshed(self.refresh(client, *object, *old).await)
+                }
+                Operation::Renew(attempt) => Outcome::Renewed(self.renew(client, *attempt).await),
+                Operation::Resolve(object, number) => {
+                    Outcome::Resolved(self.resolve(client, *object, *number).await)
+                }
                 Operation::Salvage(object) => {
                     Outcome::Salvaged(self.salvage(client, *object).await)
                 }
@@ -372,17 +429,24 @@ impl Run {
             .unwrap_or(Outcome::Hung)
     }
 
-    async fn put(&self, client: usize, attempt: Attempt) -> Result<Receipt, Error> {
+    async fn put(
+        &self,
+        client: usize,
+        attempt: Attempt,
+        resumption: Resumption,
+    ) -> Result<Receipt, Error> {
         let wish = &self.model.wishes[attempt];
         let (ttl_s, happy) = match wish.want {
             Want::Put { ttl_s, happy, .. } => (ttl_s, happy),
-            Want::Delete => (None, Happy::All),
+            Want::Delete | Want::Renew { .. } => (None, Happy::All),
         };
         let options = PutOptions {
             name: self.model.objects[wish.object].name.clone(),
             extension: Some((attempt as u64).to_be_bytes().to_vec()),
             ttl_s,
             happy,
+            mode: mode(wish),
+            resumption,
             ..PutOptions::default()
         };
         let bytes = self.payload(attempt);
@@ -449,7 +513,7 @@ impl Run {
             Nonsense::OtherLength,
             Nonsense::ValidLen,
         ];
-        let put = self.put(client, attempt).await;
+        let put = self.put(client, attempt, Resumption::Never).await;
         let Ok(receipt) = &put else {
             return Outcome::Nonsense(put, None);
         };

@@ -6,10 +6,11 @@ use futures_util::future::join;
 
 use crate::error::Error;
 use crate::store::{
-    Brake, CheckOptions, CheckReport, Found, GcOptions, GetOptions, MigrateOptions, MigrateReport,
-    RepairOptions, RepairReport, SalvageReport, ShareSource, Subset,
+    Brake, CheckOptions, CheckReport, Effects, Found, GcOptions, GetOptions, MigrateOptions,
+    MigrateReport, OldShares, RefreshOptions, RefreshReport, RenewReport, RepairOptions,
+    RepairReport, ResolveReport, SalvageReport, ShareSource, Subset,
 };
-use crate::testing::simulation::model::Object;
+use crate::testing::simulation::model::{Attempt, Object, Want};
 use crate::testing::simulation::operation::{GRACE_S, Night, Operation};
 use crate::testing::simulation::run::{Outcome, Run, Sky};
 
@@ -91,6 +92,53 @@ impl Run {
             }
         }
         Upkeep { found, done }
+    }
+
+    pub(super) async fn refresh(
+        &self,
+        client: usize,
+        object: Object,
+        old_shares: OldShares,
+    ) -> Upkeep<RefreshReport> {
+        let (found, mut done) = (self.find(client, object).await, None);
+        if let Ok(found) = &found {
+            let options = RefreshOptions {
+                old_shares,
+                ..RefreshOptions::default()
+            };
+            let store = &self.clients[client].store;
+            done = Some(store.refresh(&found.manifest, &options).await);
+        }
+        Upkeep { found, done }
+    }
+
+    pub(super) async fn renew(&self, client: usize, attempt: Attempt) -> Upkeep<RenewReport> {
+        let wish = &self.model.wishes[attempt];
+        let (found, mut done) = (self.find(client, wish.object).await, None);
+        if let (Ok(found), Want::Renew { ttl_s }) = (&found, wish.want) {
+            let store = &self.clients[client].store;
+            done = Some(store.renew(&found.manifest, ttl_s, Effects::Apply).await);
+        }
+        Upkeep { found, done }
+    }
+
+    /// Keeps one of the newest manifests, chosen by `number`, where there are several.
+    pub(super) async fn resolve(
+        &self,
+        client: usize,
+        object: Object,
+        number: usize,
+    ) -> Result<Option<ResolveReport>, Error> {
+        let store = &self.clients[client].store;
+        let Some(id) = self.model.objects[object].id else {
+            return Ok(None);
+        };
+        let siblings = store.siblings(id).await?;
+        if siblings.len() < 2 {
+            return Ok(None);
+        }
+        let keep = siblings[number % siblings.len()].hash();
+        store.resolve(id, keep, Effects::Apply).await.map(Some)
     }
 
     pub(super) async fn salvage(&self, client: usize, object: Object) -> Upkeep<Salvaged> {

@@ -5,7 +5,8 @@ use std::ops::Range;
 use crate::error::Error;
 use crate::manifest::Manifest;
 use crate::store::{
-    Brake, CheckReport, GcReport, Health, MigrateReport, RepairReport, ShareSource, Subset,
+    Brake, CheckReport, GcReport, Health, MigrateReport, RefreshReport, RenewReport, RepairReport,
+    ResolveReport, ShareSource, Subset,
 };
 use crate::testing::simulation::model::{Attempt, Object, attempt_of};
 use crate::testing::simulation::run::{Kind, Run, Sky};
@@ -131,6 +132,99 @@ impl Run {
                 self.upkeep_failed((client, object), error, excused, sky)
             }
         }
+    }
+
+    /// Shares of a new dealing are stored as they were sent, and have the payload of the one before.
+    pub(super) fn refresh_ended(
+        &mut self,
+        (client, object): (usize, Object),
+        upkeep: &Upkeep<RefreshReport>,
+        sky: Sky,
+    ) -> Result<(), String> {
+        let attempt = self.found(client, object, &upkeep.found, sky)?;
+        let (Ok(found), Some(done)) = (&upkeep.found, &upkeep.done) else {
+            return Ok(());
+        };
+        match done {
+            Ok(RefreshReport { receipt: None, .. }) => Err("a refresh did nothing".to_owned()),
+            Ok(RefreshReport {
+                receipt: Some(receipt),
+                ..
+            }) => {
+                self.moved(client, &receipt.manifest, receipt.pending.is_empty())?;
+                if sky == Sky::Crowded {
+                    return Ok(());
+                }
+                self.stored_as_sent(&receipt.manifest)
+            }
+            Err(error) => {
+                let body = found.manifest.body();
+                // An object under an extension is dealt to its holders only, so none may be missing.
+                let places = ["INSUFFICIENT_BACKENDS", "ZONE_QUORUM", "INVALID_CONFIG"];
+                let excused = match error.code() {
+                    code if places.contains(&code) => body.stored().count() < body.n.into(),
+                    "INSUFFICIENT_SHARES" => !self.must_be_there(attempt, &found.manifest, sky),
+                    _ => false,
+                };
+                self.upkeep_failed((client, object), error, excused, sky)
+            }
+        }
+    }
+
+    pub(super) fn renew_ended(
+        &mut self,
+        attempt: Attempt,
+        upkeep: &Upkeep<RenewReport>,
+        sky: Sky,
+    ) -> Result<(), String> {
+        let wish = &self.model.wishes[attempt];
+        let (client, object) = (wish.client, wish.object);
+        self.found(client, object, &upkeep.found, sky)?;
+        match &upkeep.done {
+            None => {
+                self.model.void(attempt);
+                Ok(())
+            }
+            Some(Ok(report)) => {
+                self.model.void(attempt);
+                self.moved(client, &report.manifest, report.pending.is_empty())
+            }
+            Some(Err(error)) => self.write_failed(attempt, error, sky),
+        }
+    }
+
+    /// Whatever the owner keeps counts from now on, whoever was acknowledged before.
+    pub(super) fn resolve_ended(
+        &mut self,
+        (client, object): (usize, Object),
+        result: &Result<Option<ResolveReport>, Error>,
+    ) -> Result<(), String> {
+        match result {
+            Ok(None) => Ok(()),
+            Ok(Some(report)) if attempt_of(&report.manifest).is_some() => {
+                self.moved(client, &report.manifest, report.pending.is_empty())
+            }
+            Ok(Some(report)) => {
+                let decided = self.model.choose(object, &report.manifest);
+                self.decided(decided)?;
+                if !report.pending.is_empty() {
+                    self.model.leave(client, object);
+                }
+                self.stands(&report.manifest)
+            }
+            Err(error) => {
+                self.torn(client, object);
+                self.explained(error)
+            }
+        }
+    }
+
+    /// A choice did not come to its end.
+    pub(super) fn torn(&mut self, client: usize, object: Object) {
+        if let Some(version) = self.contested_version(object) {
+            self.model.tear(object, version);
+        }
+        self.model.leave(client, object);
     }
 
     /// A version that says where shares are now was acknowledged.
