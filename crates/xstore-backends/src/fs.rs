@@ -21,6 +21,7 @@ mod list;
 mod read;
 mod root;
 mod staging;
+mod sync;
 mod write;
 
 use buffers::Buffers;

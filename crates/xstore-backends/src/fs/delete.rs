@@ -1,11 +1,12 @@
 //! `delete`: unlink, sync, and take away the folders that are empty then.
 
-use rustix::fs::{AtFlags, fsync, unlinkat};
+use rustix::fs::{AtFlags, unlinkat};
 use rustix::io::Errno;
 
 use super::error::FsError;
 use super::layout::ObjectPath;
 use super::root::{Folders, Root};
+use super::sync::sync_folder;
 
 pub(super) fn delete(root: &Root, paths: &[ObjectPath]) -> Result<(), FsError> {
     for path in paths {
@@ -22,7 +23,7 @@ fn delete_one(root: &Root, path: &ObjectPath) -> Result<(), FsError> {
     let folders = root.open_folders(&path.folders)?;
     let folder = folders.innermost();
     unlinkat(folder, &path.file, AtFlags::empty()).map_err(FsError::at("delete the object"))?;
-    fsync(folder).map_err(FsError::at("sync a folder"))?;
+    sync_folder(folder)?;
     remove_empty(&folders, path)
 }
 

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use super::error::FsError;
 use super::root::{Root, make_folder, open_folder};
+use super::sync::sync_file;
 
 const STAGING_FOLDER: &str = ".tmp";
 
@@ -33,11 +34,9 @@ impl Staged {
     pub(super) fn write(root: &Root, bytes: &[u8]) -> Result<Self, FsError> {
         let mut staged = Self::create(root)?;
         let written = staged.file.write_all(bytes);
-        let synced = written.and_then(|()| staged.file.sync_all());
-        synced.map_err(|error| {
-            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
-            FsError::at("write the object")(errno)
-        })?;
+        let written = written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
+        let synced = written.and_then(|()| sync_file(&staged.file));
+        synced.map_err(FsError::at("write the object"))?;
         Ok(staged)
     }
 

@@ -3,7 +3,6 @@
 //! Crash order: before the link the object does not exist and a temporary file is swept later;
 //! from the link on it exists whole, because its bytes were synced before.
 
-use rustix::fs::fsync;
 use rustix::io::Errno;
 use xstore::Put;
 
@@ -11,6 +10,7 @@ use super::error::FsError;
 use super::layout::ObjectPath;
 use super::root::Root;
 use super::staging::Staged;
+use super::sync::sync_folder;
 
 /// How often folders are made again that a concurrent delete removed because they were empty.
 const ATTEMPT_COUNT_MAX: usize = 1000;
@@ -47,7 +47,7 @@ fn publish_once(root: &Root, path: &ObjectPath, staged: &Staged) -> Result<Put, 
     };
     // All of them, also those that were there: another put may have made one and not synced yet.
     for folder in folders.inside_out() {
-        fsync(folder).map_err(FsError::at("sync a folder"))?;
+        sync_folder(folder)?;
     }
     Ok(put)
 }
