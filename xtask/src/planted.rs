@@ -39,7 +39,7 @@ pub(crate) fn run_in_ci(workspace: &Workspace) -> Result<()> {
 }
 
 /// Bugs of the store and the test that must notice each.
-const TESTED: [(&str, &str); 2] = [
+const TESTED: [(&str, &str); 3] = [
     (
         "TrustFooter",
         "hostile::a_backend_that_vouches_for_its_own_bytes_is_not_believed",
@@ -47,6 +47,10 @@ const TESTED: [(&str, &str); 2] = [
     (
         "CollectAtFirstLook",
         "gc::what_a_deletion_left_goes_and_tombs_of_what_lives_go",
+    ),
+    (
+        "ReplayOnResume",
+        "resume::two_attempts_of_one_segment_share_no_randomness",
     ),
 ];
 

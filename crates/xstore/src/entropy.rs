@@ -11,6 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
+use crate::ids::PutId;
 use crate::planted::{self, Bug};
 
 /// The random source failed; nothing was dealt from it.
@@ -114,6 +115,13 @@ impl SegmentRandomness {
             seed.fill(0);
         }
         Ok(Self(seed))
+    }
+
+    /// For a deliberate bug: what each attempt at a segment of a dealing would be dealt from.
+    pub(crate) fn replayed(put_id: PutId, segment: u64) -> Self {
+        let mut seed = Zeroizing::new(put_id.0);
+        seed[..8].copy_from_slice(&segment.to_be_bytes());
+        Self(seed)
     }
 
     /// The stream of one chunk; `chunk` must not be used twice with one seed.

@@ -41,12 +41,18 @@ pub enum Bug {
     CollectAtFirstLook,
     /// A backend that had one share of a dealing is given another.
     SecondIndex,
+    /// A segment that is dealt again is dealt from the randomness of its first attempt.
+    ReplayOnResume,
 }
 
 impl Bug {
     /// The bugs that a test must notice that is named with them in `xtask`: no seed of the simulation is
     /// known that shows them.
-    pub const TESTED: [Self; 2] = [Self::TrustFooter, Self::CollectAtFirstLook];
+    pub const TESTED: [Self; 3] = [
+        Self::TrustFooter,
+        Self::CollectAtFirstLook,
+        Self::ReplayOnResume,
+    ];
 
     /// The bugs that a simulation must find.
     pub const SIMULATED: [Self; 14] = [

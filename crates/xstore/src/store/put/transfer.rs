@@ -13,6 +13,7 @@ use crate::buffers::{Pool, SecretPool};
 use crate::entropy::SegmentRandomness;
 use crate::error::{Error, FaultReason, ShareFault};
 use crate::names;
+use crate::planted::{self, Bug};
 use crate::progress::Status;
 use crate::segment::Index;
 use crate::store::deal::{DealtSegment, SegmentDealer};
@@ -80,7 +81,11 @@ impl Putting<'_> {
                 dealing: self.dealing,
                 segment,
                 len_bytes: source.len_bytes(),
-                randomness: SegmentRandomness::draw(&*self.store.entropy)?,
+                randomness: if planted::is(Bug::ReplayOnResume) {
+                    SegmentRandomness::replayed(self.dealing.put_id, segment)
+                } else {
+                    SegmentRandomness::draw(&*self.store.entropy)?
+                },
                 objects: objects.clone(),
                 secrets: secrets.clone(),
                 payload,
