@@ -30,7 +30,7 @@ struct Module {
     package: &'static str,
     /// From the root of the workspace; the folder of the same name belongs to it.
     file: &'static str,
-    /// Parts of the names of the tests that are asked; all tests where there is none.
+    /// Which tests are asked, as the test programs take it; all of them where there is nothing.
     asked: &'static [&'static str],
 }
 
@@ -40,9 +40,13 @@ const MODULES: [Module; 8] = [
     Module::of_xstore(
         "journal",
         "crates/xstore/src/journal.rs",
-        &["journal", "crash", "resume", "stops", "races"],
+        &["journal", "crash", "resume", "stops::a_put", "races"],
     ),
-    Module::of_xstore("gc", "crates/xstore/src/store/gc.rs", &["gc"]),
+    Module::of_xstore(
+        "gc",
+        "crates/xstore/src/store/gc.rs",
+        &["gc", "--skip", "model::"],
+    ),
     Module::of_xstore("placement", "crates/xstore/src/placement.rs", &[]),
     Module::of_xstore("catalogue", "crates/xstore/src/catalogue.rs", &[]),
     Module::of_xstore("geometry", "crates/xstore/src/geometry.rs", &[]),
