@@ -66,6 +66,8 @@ pub(super) type Versions = BTreeMap<(u64, ManifestHash), Version>;
 /// What one manifest says.
 pub(super) struct Version {
     pub(super) is_live: bool,
+    /// The version that it follows.
+    pub(super) previous: Option<ManifestHash>,
     pub(super) expires_unix_s: Option<u64>,
     /// Later keys of the owner than the one that made it.
     age: usize,
@@ -97,6 +99,7 @@ impl Version {
         let shares = body.stored().map(|(_, at)| (at.backend, at.share_prefix));
         Ok(Self {
             is_live: body.state == STATE_LIVE,
+            previous: body.previous,
             expires_unix_s: body.expires_unix_s,
             age,
             shares: shares.collect(),

@@ -2,9 +2,9 @@
 //!
 //! A dealing is needed when a manifest that is kept names it, or an operation of this machine that has
 //! not ended. Kept are the committed version of an object, whatever stands beside or above it, and its
-//! predecessor, to which a writer goes back whose own shares were collected. After a deletion nobody
-//! goes back, so its predecessor keeps no shares; nor does one whose successor gives them up and has
-//! all of its own.
+//! predecessor, the one that it follows, to which a writer goes back whose own shares were collected.
+//! After a deletion nobody goes back, so its predecessor keeps no shares; nor does one whose successor
+//! gives them up and has all of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,7 +80,13 @@ impl Collecting<'_> {
         for versions in inventory.objects.values() {
             let kept = kept(versions);
             let given_up = self.given_up(versions, inventory);
+            let later = versions.range((kept.committed, LOWEST)..);
+            let followed: BTreeSet<ManifestHash> = later.filter_map(|(_, v)| v.previous).collect();
             for ((number, hash), version) in versions.range(kept.shares_from()..) {
+                if *number < kept.committed && !followed.contains(hash) {
+                    // The object went on from the one beside it, so nobody goes back to this one.
+                    continue;
+                }
                 let copy = version.copies.first().filter(|_| version.is_live);
                 let Some((site, prefix)) = copy else { continue };
                 let key = names::manifest(self.tag, *prefix, *number, *hash);
