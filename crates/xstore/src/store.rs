@@ -42,6 +42,7 @@ mod repair;
 mod resolve;
 mod retire;
 mod salvage;
+mod sequel;
 mod sites;
 pub(crate) mod source;
 mod tomb;

@@ -16,7 +16,7 @@ use crate::names;
 use crate::placement::write_quorum;
 use crate::planted::{self, Bug};
 use crate::store::Store;
-use crate::store::find::Wanted;
+use crate::store::sequel::Sequel;
 use crate::store::sites::{Site, claimant};
 use crate::store::upload::put_in_its_name;
 
@@ -54,8 +54,9 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::InsufficientBackends`] when fewer stand: nothing is taken back, the next run goes
-    /// on. [`Error::Siblings`] or [`Error::Fork`] when another manifest of this version stands too:
-    /// nothing is removed, and neither is acknowledged.
+    /// on. [`Error::Siblings`] or [`Error::Fork`] when another manifest of this version stands too, and
+    /// [`Error::Conflict`] when that one was followed already: nothing is removed, and this one is not
+    /// acknowledged.
     pub(crate) async fn commit(
         &self,
         manifest: &Manifest,
@@ -113,19 +114,22 @@ impl Store {
             .into_iter()
             .map(|(site, prefix)| (site.clone(), prefix))
             .collect();
-        let copies = self.copies(&places, Wanted::of(body)).await;
+        let (sequel, line) = self.sequel(manifest, &places).await;
         expect(
             &electorates,
             Electorate::read,
-            &copies.answered,
-            copies.failures,
+            &line.answered,
+            line.failures,
         )?;
-        // W is more than half: of two writers of one version at least one sees the other here.
-        let rival = copies
-            .manifests
-            .iter()
-            .find(|copy| copy.body().version == body.version && copy.hash() != manifest.hash());
-        rival.map_or(Ok(()), |rival| Err(rivalry(manifest, rival)))
+        // W is more than half: of two writers of one version at least one sees the other here, or what
+        // followed the other while this one slept.
+        match sequel {
+            Sequel::Newest | Sequel::Followed => Ok(()),
+            Sequel::Rival(rival) => Err(rivalry(manifest, &rival)),
+            Sequel::Passed | Sequel::Unknown => Err(Error::Conflict(
+                "another client put later versions of this object meanwhile".into(),
+            )),
+        }
     }
 }
 

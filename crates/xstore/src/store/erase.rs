@@ -86,7 +86,10 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::InsufficientBackends`] when too few answer to say which version is the newest.
-    async fn named_now(&self, from: &Manifest) -> Result<BTreeSet<(BackendUid, Prefix)>, Error> {
+    pub(crate) async fn named_now(
+        &self,
+        from: &Manifest,
+    ) -> Result<BTreeSet<(BackendUid, Prefix)>, Error> {
         let (copies, _) = self.follow(from, Patience::All).await?;
         let newest = self.newest(copies.manifests.iter().chain([from]).cloned());
         let mut named = BTreeSet::new();

@@ -1,6 +1,7 @@
 //! Which manifest counts: the highest version with valid authenticators among enough answers.
 
 use std::collections::BTreeSet;
+use std::ops::RangeFrom;
 
 use futures_util::future::join_all;
 
@@ -469,29 +470,38 @@ impl Store {
         Ok(Copies::read(places, reads.into_iter()))
     }
 
+    /// Reads all valid versions from `from` on at each of `places`.
+    pub(crate) async fn line(
+        &self,
+        places: &[(Site, Prefix)],
+        wanted: Wanted,
+        from: u64,
+    ) -> Copies {
+        let reads = places.iter().map(|(site, prefix)| async move {
+            let mut names = names_at(site, wanted.tag, *prefix, from..).await?;
+            // What is next to `from` says how it went on.
+            names.reverse();
+            names.truncate(MAX_CANDIDATES);
+            let mut line = Vec::new();
+            for name in names {
+                line.extend(self.manifest_at(site, *prefix, name, wanted).await?);
+            }
+            Ok(line)
+        });
+        Copies::read(places, join_all(reads).await.into_iter().map(Some))
+    }
+
     /// The valid manifests of the highest rank at one backend; a forged or damaged copy is
-    /// passed over, because one valid copy is enough. Only the maker of the object counts: another
-    /// maker that is trusted for its own objects has no word in this one.
+    /// passed over, because one valid copy is enough.
     async fn copy_at(
         &self,
         site: &Site,
         prefix: Prefix,
         wanted: Wanted,
     ) -> Result<Vec<Manifest>, BackendError> {
-        let (backend, tag) = (&site.attached.backend, wanted.tag);
-        let mut names: Vec<(u64, ManifestHash)> = Vec::new();
-        for_each_page(&**backend, &names::manifest_versions(tag, prefix), |keys| {
-            let parsed = keys
-                .iter()
-                .filter_map(|key| names::parse_manifest(tag, key));
-            names.extend(parsed.map(|(_, version, hash)| (version, hash)));
-            // Only the highest are of interest; the list stays short whatever a backend shows.
-            names.sort_unstable_by(|a, b| b.cmp(a));
-            names.truncate(MAX_CANDIDATES);
-        })
-        .await?;
+        let names = names_at(site, wanted.tag, prefix, 0..).await?;
         let mut found: Vec<Manifest> = Vec::new();
-        for (version, hash) in names {
+        for (version, hash) in names.into_iter().take(MAX_CANDIDATES) {
             // Below what a replaced key made there may be something of a later key.
             let settles = |copy: &Manifest| {
                 copy.body().version > version && self.age_of(copy.body().maker) == 0
@@ -499,32 +509,44 @@ impl Store {
             if found.iter().any(settles) {
                 break;
             }
-            let key = names::manifest(tag, prefix, version, hash);
-            let bytes = match backend
-                .get_range(&key, 0..manifest::MAX_LEN as u64 + 1)
-                .await
-            {
-                Err(error) if error.kind == BackendErrorKind::NotFound => continue,
-                bytes => bytes?,
-            };
-            let copy = match Manifest::open(&bytes, &self.verifier()) {
-                Ok(copy) => copy,
-                // Perhaps the newest there is: then this backend has not told what it has.
-                Err(error @ Error::Version { .. }) => {
-                    let kind = BackendErrorKind::Unavailable;
-                    return Err(BackendError::with_source(kind, backend.id(), error));
-                }
-                Err(_) => continue,
-            };
-            let named_so = copy.body().object_id == wanted.object
-                && self.is_same_owner(copy.body().maker, wanted.maker)
-                && copy.body().version == version
-                && copy.hash() == hash;
-            if named_so {
-                found.push(copy);
-            }
+            let name = (version, hash);
+            found.extend(self.manifest_at(site, prefix, name, wanted).await?);
         }
         Ok(self.newest(found))
+    }
+
+    /// What has this name, if it is a valid manifest of what is wanted. Only the maker of the object
+    /// counts: another maker that is trusted for its own objects has no word in this one.
+    async fn manifest_at(
+        &self,
+        site: &Site,
+        prefix: Prefix,
+        (version, hash): (u64, ManifestHash),
+        wanted: Wanted,
+    ) -> Result<Option<Manifest>, BackendError> {
+        let backend = &site.attached.backend;
+        let key = names::manifest(wanted.tag, prefix, version, hash);
+        let bytes = match backend
+            .get_range(&key, 0..manifest::MAX_LEN as u64 + 1)
+            .await
+        {
+            Err(error) if error.kind == BackendErrorKind::NotFound => return Ok(None),
+            bytes => bytes?,
+        };
+        let copy = match Manifest::open(&bytes, &self.verifier()) {
+            Ok(copy) => copy,
+            // Perhaps the newest there is: then this backend has not told what it has.
+            Err(error @ Error::Version { .. }) => {
+                let kind = BackendErrorKind::Unavailable;
+                return Err(BackendError::with_source(kind, backend.id(), error));
+            }
+            Err(_) => return Ok(None),
+        };
+        let named_so = copy.body().object_id == wanted.object
+            && self.is_same_owner(copy.body().maker, wanted.maker)
+            && copy.body().version == version
+            && copy.hash() == hash;
+        Ok(named_so.then_some(copy))
     }
 
     /// The highest version, checked against rivals and against what this client has seen.
@@ -573,6 +595,32 @@ impl Store {
         self.catalogue.raise(body.maker, body.object_id, mark)?;
         Ok(first_sight)
     }
+}
+
+/// Versions in `range` of what is at a backend under a prefix, the highest first; so many of the
+/// highest and the lowest that the list stays short whatever a backend shows.
+async fn names_at(
+    site: &Site,
+    tag: StoreTag,
+    prefix: Prefix,
+    range: RangeFrom<u64>,
+) -> Result<Vec<(u64, ManifestHash)>, BackendError> {
+    let mut names: Vec<(u64, ManifestHash)> = Vec::new();
+    let start = names::manifest_versions(tag, prefix);
+    for_each_page(&*site.attached.backend, &start, |keys| {
+        let parsed = keys
+            .iter()
+            .filter_map(|key| names::parse_manifest(tag, key));
+        let parsed = parsed.map(|(_, version, hash)| (version, hash));
+        names.extend(parsed.filter(|(version, _)| range.contains(version)));
+        names.sort_unstable_by(|a, b| b.cmp(a));
+        let middle = MAX_CANDIDATES..names.len().saturating_sub(MAX_CANDIDATES);
+        if !middle.is_empty() {
+            names.drain(middle);
+        }
+    })
+    .await?;
+    Ok(names)
 }
 
 fn mark_of(manifest: &Manifest, name: Option<&str>) -> Mark {

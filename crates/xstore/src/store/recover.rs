@@ -16,7 +16,7 @@ use crate::manifest::{Manifest, STATE_LIVE};
 use crate::names;
 use crate::planted::{self, Bug};
 use crate::store::Store;
-use crate::store::find::Wanted;
+use crate::store::sequel::Sequel;
 use crate::store::sites::Sites;
 
 /// One operation that recovery ended.
@@ -122,10 +122,7 @@ impl Store {
                     self.remember(&manifest, None)?;
                 }
                 Standing::Followed => {}
-                Standing::Declined => {
-                    entry.close()?;
-                    return Ok(Recovered::Undone);
-                }
+                Standing::Declined => return self.decline(entry, &manifest, &sites).await,
                 Standing::Overtaken => return self.undo(entry, &sites).await,
             }
             on_finished(&manifest, note.as_deref())?;
@@ -167,6 +164,29 @@ impl Store {
         Ok(Recovered::Undone)
     }
 
+    /// Removes what an operation dealt whose manifest does not count although it may have been seen,
+    /// where the version that counts does not name it.
+    async fn decline(
+        &self,
+        entry: Entry,
+        manifest: &Manifest,
+        sites: &Sites,
+    ) -> Result<Recovered, Error> {
+        let intent = &entry.intent;
+        if intent.deals {
+            let named = self.named_now(manifest).await?;
+            let mut places = intent.places.clone();
+            places.retain(|place| !named.contains(&(place.backend, place.share_prefix)));
+            let waiting = self.erase_places(intent.store_tag, &places, &sites.known);
+            let waiting = waiting.await;
+            if !waiting.is_empty() {
+                return Err(waits_for(&waiting, places.len(), Vec::new()));
+            }
+        }
+        entry.close()?;
+        Ok(Recovered::Undone)
+    }
+
     /// Where a manifest of the journal stands among those at the backends.
     ///
     /// # Errors
@@ -175,16 +195,8 @@ impl Store {
     async fn standing(&self, manifest: &Manifest, sites: &Sites) -> Result<Standing, Error> {
         let body = manifest.body();
         let places = self.places_of(body, &sites.known);
-        let wanted = Wanted::of(body);
-        let copies = self.copies(&places, wanted).await;
-        let others = copies
-            .manifests
-            .iter()
-            .filter(|copy| copy.hash() != manifest.hash());
-        let Some(newest) = others.map(Manifest::body).max_by_key(|other| other.version) else {
-            return Ok(Standing::Free);
-        };
-        if newest.version < body.version {
+        let (sequel, _) = self.sequel(manifest, &places).await;
+        if sequel == Sequel::Newest {
             return Ok(Standing::Free);
         }
         let (mut stands, mut answered) = (false, 0);
@@ -196,13 +208,13 @@ impl Store {
                 Err(_) => {}
             }
         }
-        if stands {
-            // Of one version there are two: that is for the owner to resolve. Before a later one ours
-            // was committed, and only what it gives up is left to remove; or resolving gave it up.
-            return Ok(match newest.version - body.version {
-                0 => Standing::Free,
-                1 if newest.previous != Some(manifest.hash()) => Standing::Declined,
-                _ => Standing::Followed,
+        if stands || sequel == Sequel::Followed {
+            // Of one version there are two: that is for the owner to resolve.
+            return Ok(match sequel {
+                Sequel::Newest | Sequel::Rival(_) => Standing::Free,
+                Sequel::Passed => Standing::Declined,
+                // What was followed was committed, and only what it gives up is left to remove.
+                Sequel::Followed | Sequel::Unknown => Standing::Followed,
             });
         }
         if answered < body.stored().count() {
@@ -220,8 +232,7 @@ enum Standing {
     Free,
     /// It was committed, and a later version followed.
     Followed,
-    /// Another manifest has its version, and the owner kept that one: the version after it removes
-    /// what this one wrote.
+    /// Another manifest has its version, and the object went on from that one.
     Declined,
     /// Nobody ever saw it, and another manifest has its version or a later one.
     Overtaken,

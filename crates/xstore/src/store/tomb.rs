@@ -50,7 +50,8 @@ impl Store {
         for look in join_all(looks).await {
             match look {
                 Ok(true) => {}
-                Ok(false) => return Ok(true),
+                // Whoever followed it may have removed them.
+                Ok(false) => return Ok(!self.is_followed(manifest, sites).await),
                 Err(failure) => failures.push(failure),
             }
         }
