@@ -15,7 +15,7 @@ use xstore::{
     Manifest, ObjectKey, PutOptions, Store, StoreBuilder, names, nothing_more,
 };
 
-use crate::gc_model::Hands;
+use crate::model::Hands;
 use crate::world::{CHUNK, get, payload};
 
 pub(crate) const DAY_S: u64 = 24 * 3600;
