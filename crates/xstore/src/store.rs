@@ -19,6 +19,7 @@ use crate::placement::{self, FailureDomain};
 
 mod check;
 mod commit;
+mod copies;
 pub(crate) mod deal;
 mod delete;
 mod erase;

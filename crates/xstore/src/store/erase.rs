@@ -15,7 +15,7 @@ use crate::manifest::{Body, Manifest, STATE_DELETED, STATE_LIVE, SupersededLocat
 use crate::names;
 use crate::planted::{self, Bug};
 use crate::store::Store;
-use crate::store::find::Patience;
+use crate::store::copies::Patience;
 use crate::store::listing::delete_all;
 use crate::store::sites::{Site, claimant};
 

@@ -8,7 +8,8 @@ use crate::ids::{ObjectId, Prefix, StoreTag};
 use crate::manifest::{self, Manifest, Provenance, STATE_LIVE};
 use crate::names;
 use crate::store::Store;
-use crate::store::find::{Freshness, Patience};
+use crate::store::copies::Patience;
+use crate::store::find::Freshness;
 use crate::store::listing::Pages;
 use crate::store::sites::Site;
 

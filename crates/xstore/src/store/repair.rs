@@ -22,7 +22,7 @@ use crate::progress::{Observer, ProgressEvent, Status};
 use crate::store::check::{
     CheckOptions, CheckReport, CheckedShare, Metadata, MetadataFault, Subset,
 };
-use crate::store::find::Wanted;
+use crate::store::copies::Wanted;
 use crate::store::get::Guard;
 use crate::store::listing::delete_all;
 use crate::store::read::{Reader, Rebuilt, ShareReader};

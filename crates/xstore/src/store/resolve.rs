@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::ids::{ManifestHash, ObjectId};
 use crate::journal::Former;
 use crate::manifest::{Body, Manifest, STATE_LIVE};
-use crate::store::find::{Copies, Patience};
+use crate::store::copies::{Copies, Patience};
 use crate::store::put::superseded;
 use crate::store::read::Reader;
 use crate::store::{CheckOptions, Effects, Store};

@@ -3,7 +3,7 @@
 use crate::ids::Prefix;
 use crate::manifest::Manifest;
 use crate::store::Store;
-use crate::store::find::{Copies, Wanted};
+use crate::store::copies::{Copies, Wanted};
 use crate::store::sites::Site;
 
 /// How an object went on after one of its versions.

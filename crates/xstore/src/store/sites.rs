@@ -14,7 +14,7 @@ use crate::entropy::draw;
 use crate::error::Error;
 use crate::ids::{BackendUid, StoreTag};
 use crate::names;
-use crate::store::find::Patience;
+use crate::store::copies::Patience;
 use crate::store::gather::gather;
 use crate::store::{Attached, Effects, Store};
 
