@@ -32,6 +32,7 @@ mod list;
 mod listing;
 mod migrate;
 mod next;
+mod opened;
 mod put;
 mod read;
 mod recover;
@@ -117,6 +118,7 @@ pub struct Store {
     clock: Arc<dyn Clock>,
     experience: Arc<Experience>,
     identities: Identities,
+    opened: opened::Opened,
     /// Backends that the catalogue says are gone.
     retired: Mutex<Vec<Retired>>,
 }
@@ -144,6 +146,7 @@ impl Store {
             clock: Arc::new(SystemClock),
             experience: Arc::default(),
             identities: Identities::default(),
+            opened: opened::Opened::default(),
             retired: Mutex::default(),
         })
     }

@@ -27,7 +27,7 @@ fn share(index: u8) -> ShareEntry {
     }
 }
 
-fn body(maker: &OwnerKeys) -> Body {
+pub(crate) fn body(maker: &OwnerKeys) -> Body {
     Body {
         object_id: ObjectId([1; 32]),
         put_id: PutId([2; 32]),

@@ -270,7 +270,7 @@ impl Store {
             Err(error) if error.kind == BackendErrorKind::NotFound => return Ok(None),
             bytes => bytes?,
         };
-        let copy = match Manifest::open(&bytes, &self.verifier()) {
+        let copy = match self.open_manifest(&bytes) {
             Ok(copy) => copy,
             // Perhaps the newest there is: then this backend has not told what it has.
             Err(error @ Error::Version { .. }) => {

@@ -59,7 +59,7 @@ impl Store {
     /// [`Error::Rollback`], [`Error::Fork`] or [`Error::Conflict`] when the copies contradict what
     /// was seen or one another.
     pub async fn find_file(&self, envelope: &[u8]) -> Result<Found, Error> {
-        let file = Manifest::open(envelope, &self.verifier())?;
+        let file = self.open_manifest(envelope)?;
         let object = file.body().object_id.to_string();
         let (mut copies, sites) = match self.follow(&file, Patience::Enough).await? {
             (copies, sites) if self.is_settled(&copies, Wanted::of(file.body()))? => {

@@ -176,7 +176,7 @@ impl Store {
             Err(error) if error.kind == BackendErrorKind::NotFound => return Ok(None),
             bytes => bytes?,
         };
-        let manifest = Manifest::open(&bytes, &self.verifier()).ok();
+        let manifest = self.open_manifest(&bytes).ok();
         Ok(manifest.filter(|manifest| *manifest.provenance() == Provenance::Owner))
     }
 }

@@ -87,7 +87,7 @@ impl Store {
         let Phase::Committed(envelope) = &entry.phase else {
             return false;
         };
-        let manifest = Manifest::open(envelope, &self.verifier());
+        let manifest = self.open_manifest(envelope);
         manifest.is_ok_and(|manifest| manifest.body().keeps_earlier(self.clock.now_unix_s()))
     }
 
@@ -101,7 +101,7 @@ impl Store {
         let Some(envelope) = entry.phase.manifest().filter(forward) else {
             return self.undo(entry, &sites).await;
         };
-        let manifest = Manifest::open(envelope, &self.verifier())?;
+        let manifest = self.open_manifest(envelope)?;
         let committed = matches!(entry.phase, Phase::Committed(_));
         // What was taken back has nothing to be told about, and what is committed was told.
         let live = manifest.body().state == STATE_LIVE;

@@ -121,7 +121,7 @@ impl Store {
                 .get_range(&key, 0..manifest::MAX_LEN as u64 + 1)
                 .await
             {
-                Ok(bytes) => match Manifest::open(&bytes, &self.verifier()) {
+                Ok(bytes) => match self.open_manifest(&bytes) {
                     Ok(before) if before.hash() == previous => return Ok(Some(before)),
                     _ => {}
                 },

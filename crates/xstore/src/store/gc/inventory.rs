@@ -249,7 +249,7 @@ async fn read(
         Err(error) if error.kind == BackendErrorKind::NotFound => return Ok(None),
         bytes => bytes?,
     };
-    let manifest = Manifest::open(&bytes, &store.verifier())?;
+    let manifest = store.open_manifest(&bytes)?;
     let body = manifest.body();
     let prefix = store.keys()?.manifest_prefix(body.object_id, site.uid);
     let name = names::manifest(tag, prefix, body.version, manifest.hash());
