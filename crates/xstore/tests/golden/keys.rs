@@ -4,15 +4,19 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use hmac::{Hmac, KeyInit, Mac as _};
+use sha2::Sha256;
 use xstore::catalogue::Catalogue as _;
 use xstore::entropy::OsEntropy;
 use xstore::ids::{MakerKey, ObjectId, hex};
+use xstore::keys::OwnerKeys;
 use xstore::keys::file::read_root_key;
 use xstore::keys::trust::TrustedMakers;
 use xstore::{Error, Home};
 
 use crate::cbor::{Map, bytes, text, uint};
 use crate::corpus::{self, Case, OK, case};
+use crate::owner;
 
 /// Words of the key line that docs/formats/key-files.md prints.
 const KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
@@ -43,6 +47,37 @@ fn root_key_files_are_read_or_refused_as_named() {
         read_as("root.key", content, |folder| {
             let key = read_root_key(&folder.join("root.key"))?.unwrap();
             assert_eq!(key.expose(), &[7; 32]);
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn root_key_files_with_replaced_keys_are_read_or_refused_as_named() {
+    corpus::check(
+        "tests/golden/files/root-keys",
+        &replaced_keys(),
+        |content| {
+            read_as("root.key", content, |folder| {
+                let key = read_root_key(&folder.join("root.key"))?.unwrap();
+                assert_eq!(key.expose(), [[8; 32], [7; 32]].as_flattened());
+                // The oldest makes the names, and with it whatever says where things are.
+                assert_eq!(OwnerKeys::derive(&key).store_tag(), owner().store_tag());
+                Ok(())
+            })
+        },
+    );
+}
+
+#[test]
+fn retired_backends_are_read_or_refused_as_named() {
+    corpus::check("tests/golden/files/retired", &retired(), |content| {
+        read_as("catalogue/retired", content, |folder| {
+            let retired = Home::new(folder).catalogue().retired()?;
+            for one in retired {
+                assert_eq!((one.backend.0, one.at_unix_s), ([4; 16], 1_800_000_000));
+                assert_eq!((&*one.label, &*one.reason), ("DE", "burnt"));
+            }
             Ok(())
         })
     });
@@ -201,6 +236,139 @@ fn root_keys() -> Vec<Case> {
             "INPUT_UNREADABLE",
             "not UTF-8",
             [&[0xff], whole.as_bytes()].concat(),
+        ),
+    ]
+}
+
+/// A root key that replaced that of `root_keys`.
+fn replaced_keys() -> Vec<Case> {
+    let newest = "08".repeat(32);
+    let line = |keys: &[&str], check: &str| format!("xgene-root-key-2 {} {check}\n", keys.concat());
+    let check = |others: &[[u8; 32]]| {
+        let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&[8; 32]).unwrap();
+        let mac = mac.chain_update(b"xgene/root-key-check/1");
+        let mac = mac.chain_update(others.as_flattened());
+        hex(&mac.finalize().into_bytes()[..4])
+    };
+    let both = check(&[[7; 32]]);
+    let whole = line(&[&newest, KEY], &both);
+    let bad = |name, what, text: String| case(name, "KEY_MISMATCH", what, text.into());
+    vec![
+        case(
+            "whole",
+            OK,
+            "the newest key and the one before",
+            whole.clone().into(),
+        ),
+        bad(
+            "other-order",
+            "the oldest key first",
+            line(&[KEY, &newest], &both),
+        ),
+        bad(
+            "one-key",
+            "one key alone in this form",
+            line(&[&newest], &check(&[])),
+        ),
+        bad(
+            "first-form",
+            "two keys in the form of one",
+            whole.replace("key-2", "key-1"),
+        ),
+        bad(
+            "check-of-newest",
+            "a check that leaves the older key out",
+            line(&[&newest, KEY], &check(&[])),
+        ),
+        bad(
+            "key-cut",
+            "62 digits of the older key",
+            line(&[&newest, &KEY[2..]], &both),
+        ),
+        bad(
+            "older-mistyped",
+            "one digit of the older key is another",
+            line(&[&newest, &KEY.replacen('7', "1", 1)], &both),
+        ),
+        bad(
+            "space-between",
+            "a space between the keys",
+            line(&[&newest, " ", KEY], &both),
+        ),
+    ]
+}
+
+fn retired() -> Vec<Case> {
+    let one = Map::of(&[
+        (1, bytes(&[4; 16])),
+        (2, text("DE")),
+        (3, text("EEA")),
+        (4, text("hospital")),
+        (5, text("profile:de")),
+        (6, text("this computer")),
+        (7, uint(1_800_000_000)),
+        (8, text("burnt")),
+    ]);
+    let file = |one: &[u8]| format!("{}\n", hex(one));
+    let whole = file(&one.encode());
+    let ok = |name, what, text: String| case(name, OK, what, text.into());
+    let bad = |name, what, text: String| case(name, "INVALID_CONFIG", what, text.into());
+    let bare = (3..=6).fold(one.clone(), |map, key| map.without(key));
+    vec![
+        ok("whole", "one backend with all its labels", whole.clone()),
+        ok("two", "the same one twice", whole.repeat(2)),
+        ok("bare", "one of which nobody is named", file(&bare.encode())),
+        bad(
+            "cut",
+            "the last byte is missing",
+            whole[..whole.len() - 3].into(),
+        ),
+        bad(
+            "blank-line",
+            "an empty line between two",
+            format!("{whole}\n{whole}"),
+        ),
+        bad("upper-case", "digits in upper case", whole.to_uppercase()),
+        bad(
+            "missing-reason",
+            "no reason",
+            file(&one.clone().without(8).encode()),
+        ),
+        bad(
+            "short-identity",
+            "an identity of 15 bytes",
+            file(&one.clone().with(1, bytes(&[4; 15])).encode()),
+        ),
+        bad(
+            "unknown-key",
+            "key 9",
+            file(&one.clone().with(9, uint(0)).encode()),
+        ),
+        bad(
+            "half-a-byte",
+            "the last digit is missing",
+            whole[..whole.len() - 2].into(),
+        ),
+        bad(
+            "extended",
+            "a zero byte more",
+            format!("{}00\n", whole.trim_end()),
+        ),
+        bad("no-digit", "a letter beyond f", whole.replace('a', "g")),
+        bad(
+            "null-zone",
+            "no zone, as null",
+            file(&one.clone().with(3, vec![0xf6]).encode()),
+        ),
+        bad(
+            "time-as-text",
+            "the time in words",
+            file(&one.clone().with(7, text("1800000000")).encode()),
+        ),
+        bad(
+            "second-damaged",
+            "a good line and one that is none",
+            format!("{whole}x\n"),
         ),
     ]
 }
