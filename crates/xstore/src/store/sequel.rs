@@ -29,7 +29,11 @@ impl Store {
         places: &[(Site, Prefix)],
     ) -> (Sequel, Copies) {
         let body = manifest.body();
-        let line = self.line(places, Wanted::of(body), body.version).await;
+        let mut line = self.line(places, Wanted::of(body), body.version).await;
+        // What a replaced key makes counts for nothing, however far it goes on.
+        let age = self.age_of(body.maker);
+        line.manifests
+            .retain(|one| self.age_of(one.body().maker) <= age);
         (Sequel::of(manifest, &line.manifests), line)
     }
 

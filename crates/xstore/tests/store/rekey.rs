@@ -150,6 +150,12 @@ async fn what_the_old_key_makes_later_counts_for_nothing() {
             .unwrap();
         assert_eq!(siblings.len(), 1);
     }
+    // Nor does it keep the owner from going on, wherever the thief is by now.
+    let mut ours = vec![second];
+    for version in 3..6 {
+        ours.push(world.put_named("genome", b"data").await.manifest);
+        assert_eq!(ours.last().unwrap().body().version, version);
+    }
     let mut options = GcOptions::default();
     options.brake = Brake::Lifted;
     let error = collect(&world, &options).await.unwrap_err();
@@ -160,9 +166,12 @@ async fn what_the_old_key_makes_later_counts_for_nothing() {
     );
     // Who has seen the new key is not led back by its absence; who has not cannot know.
     for at in 0..3 {
-        let (_, place) = second.body().stored().nth(at).unwrap();
-        let (tag, hash) = (second.body().store_tag, second.hash());
-        world.remove(at, &names::manifest(tag, place.manifest_prefix, 2, hash));
+        for manifest in &ours {
+            let (body, hash) = (manifest.body(), manifest.hash());
+            let (_, place) = body.stored().nth(at).unwrap();
+            let (tag, prefix) = (body.store_tag, place.manifest_prefix);
+            world.remove(at, &names::manifest(tag, prefix, body.version, hash));
+        }
     }
     let error = world.store().find_name("genome").await.unwrap_err();
     assert_eq!(error.code(), "ROLLBACK_DETECTED");
