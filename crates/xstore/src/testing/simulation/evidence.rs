@@ -10,14 +10,18 @@ use crate::placement::write_quorum;
 use crate::testing::simulation::backend::SimulatedBackend;
 use crate::testing::simulation::model::Object;
 use crate::testing::simulation::operation::Operation;
-use crate::testing::simulation::run::Run;
+use crate::testing::simulation::run::{Kind, Run};
 
 /// Shares by index and segment.
 pub(super) type Parts = BTreeSet<(u8, u64)>;
 
 impl Run {
-    /// At least W backends hold a copy of what was acknowledged.
+    /// At least W backends hold a copy of what was acknowledged, and the object did not go on without
+    /// it.
     pub(super) fn stands(&self, manifest: &Manifest) -> Result<(), String> {
+        if self.kind == Kind::Outage && self.is_passed(manifest) {
+            return Err("acknowledged, and the next version follows another one".to_owned());
+        }
         let body = manifest.body();
         let copies = body.stored().filter(|(_, at)| {
             let prefix = at.manifest_prefix;
@@ -38,6 +42,24 @@ impl Run {
         Err(format!(
             "acknowledged with {copies} copies of its manifest, {needed} are needed"
         ))
+    }
+
+    /// Whether the object has a next version, and none that follows this one.
+    fn is_passed(&self, manifest: &Manifest) -> bool {
+        let (body, verifier) = (manifest.body(), self.clients[0].store.verifier());
+        let mut previous = BTreeSet::new();
+        for backend in &self.setting.backends {
+            for (key, bytes) in &backend.stored().objects {
+                let named = names::parse_manifest(body.store_tag, key);
+                if named.is_none_or(|(_, version, _)| version != body.version + 1) {
+                    continue;
+                }
+                let next = Manifest::open(bytes, &verifier).ok();
+                let next = next.filter(|next| next.body().object_id == body.object_id);
+                previous.extend(next.and_then(|next| next.body().previous));
+            }
+        }
+        !previous.is_empty() && !previous.contains(&manifest.hash())
     }
 
     /// Every share of what was acknowledged is stored as it was sent.
