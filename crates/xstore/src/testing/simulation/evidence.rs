@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::ids::{ManifestHash, ObjectId};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, STATE_LIVE};
 use crate::names;
 use crate::placement::write_quorum;
 use crate::testing::simulation::backend::SimulatedBackend;
@@ -127,7 +127,9 @@ impl Run {
             |object: &Object| self.model.is_settled(*object) && !self.model.objects[*object].ruined;
         let objects = (0..self.model.objects.len()).filter(settled);
         let parts = objects.filter_map(|object| {
-            let decided = self.model.objects[object].decided.clone()?;
+            let decided = self.model.objects[object].decided.clone();
+            // What a deletion could not remove is to go.
+            let decided = decided.filter(|decided| decided.body().state == STATE_LIVE)?;
             let parts = self.parts_of(&decided);
             Some((object, decided, parts))
         });
@@ -142,7 +144,8 @@ impl Run {
                 && !self.model.may_have_expired(*object, self.now_unix_s())
             {
                 return Err(format!(
-                    "segment {segment} of share {index} of object {object} is gone"
+                    "segment {segment} of share {index} of version {} of object {object} is gone",
+                    manifest.body().version
                 ));
             }
         }
