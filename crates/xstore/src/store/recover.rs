@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use crate::backend::{BackendError, BackendErrorKind};
 use crate::error::Error;
 use crate::ids::ObjectId;
-use crate::journal::{Entry, Intent, Phase};
+use crate::journal::{Entry, Phase, Place};
 use crate::manifest::{Manifest, STATE_LIVE};
 use crate::names;
 use crate::planted::{self, Bug};
@@ -145,23 +145,11 @@ impl Store {
 
     /// Removes the shares that an operation dealt and nobody saw.
     pub(crate) async fn undo(&self, entry: Entry, sites: &Sites) -> Result<Recovered, Error> {
-        let Intent {
-            deals,
-            places,
-            store_tag,
-            ..
-        } = &entry.intent;
-        let waiting = if *deals {
-            let unnamed = self.unnamed_places(&entry.intent, &sites.known).await?;
-            self.erase_places(*store_tag, &unnamed, &sites.known).await
-        } else {
-            Vec::new()
+        let places = match entry.intent.deals {
+            true => self.unnamed_places(&entry.intent, &sites.known).await?,
+            false => Vec::new(),
         };
-        if !waiting.is_empty() {
-            return Err(waits_for(&waiting, places.len(), Vec::new()));
-        }
-        entry.close()?;
-        Ok(Recovered::Undone)
+        self.remove(entry, &places, sites).await
     }
 
     /// Removes what an operation dealt whose manifest does not count although it may have been seen,
@@ -172,16 +160,26 @@ impl Store {
         manifest: &Manifest,
         sites: &Sites,
     ) -> Result<Recovered, Error> {
-        let intent = &entry.intent;
-        if intent.deals {
+        let mut places = Vec::new();
+        if entry.intent.deals {
             let named = self.named_now(manifest).await?;
-            let mut places = intent.places.clone();
-            places.retain(|place| !named.contains(&(place.backend, place.share_prefix)));
-            let waiting = self.erase_places(intent.store_tag, &places, &sites.known);
-            let waiting = waiting.await;
-            if !waiting.is_empty() {
-                return Err(waits_for(&waiting, places.len(), Vec::new()));
-            }
+            let dealt = entry.intent.places.iter().cloned();
+            places.extend(dealt.filter(|at| !named.contains(&(at.backend, at.share_prefix))));
+        }
+        self.remove(entry, &places, sites).await
+    }
+
+    async fn remove(
+        &self,
+        entry: Entry,
+        places: &[Place],
+        sites: &Sites,
+    ) -> Result<Recovered, Error> {
+        let intent = &entry.intent;
+        let waiting = self.erase_places(intent.store_tag, places, &sites.known);
+        let waiting = waiting.await;
+        if !waiting.is_empty() {
+            return Err(waits_for(&waiting, intent.places.len(), Vec::new()));
         }
         entry.close()?;
         Ok(Recovered::Undone)

@@ -15,7 +15,7 @@ pub(crate) enum Sequel {
     Rival(Box<Manifest>),
     /// The version after it follows it.
     Followed,
-    /// The version after it follows another one.
+    /// The version after it follows another one, or one beside it is of a later key.
     Passed,
     /// There are later ones, and the version after it is no longer there.
     Unknown,
@@ -31,10 +31,14 @@ impl Store {
         let body = manifest.body();
         let mut line = self.line(places, Wanted::of(body), body.version).await;
         // What a replaced key makes counts for nothing, however far it goes on.
-        let age = self.age_of(body.maker);
-        line.manifests
-            .retain(|one| self.age_of(one.body().maker) <= age);
-        (Sequel::of(manifest, &line.manifests), line)
+        let age = |one: &Manifest| self.age_of(one.body().maker);
+        line.manifests.retain(|one| age(one) <= age(manifest));
+        let outranks = |rival: &Manifest| age(rival) < age(manifest);
+        let sequel = match Sequel::of(manifest, &line.manifests) {
+            Sequel::Rival(rival) if outranks(&rival) => Sequel::Passed,
+            sequel => sequel,
+        };
+        (sequel, line)
     }
 
     /// Whether somebody has followed `manifest` with the next version.

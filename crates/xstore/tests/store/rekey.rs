@@ -7,7 +7,9 @@ use xstore::catalogue::MemoryCatalogue;
 use xstore::entropy::OsEntropy;
 use xstore::keys::{OwnerKeys, RootKey};
 use xstore::testing::Fault;
-use xstore::{Brake, Effects, Error, GcOptions, Manifest, RekeyReport, names};
+use xstore::{
+    BackendErrorKind, Brake, Effects, Error, GcOptions, Manifest, PutOptions, RekeyReport, names,
+};
 
 use crate::world::{World, get, payload, scratch, subsets};
 
@@ -177,6 +179,38 @@ async fn what_the_old_key_makes_later_counts_for_nothing() {
     assert_eq!(error.code(), "ROLLBACK_DETECTED");
     let fresh = stranger_with(&world, &world.keys);
     assert!(fresh.store().find_name("genome").await.unwrap().first_sight);
+}
+
+/// A put stopped after its first copy, and another installation rekeyed the version before: what was put
+/// does not count, and its recovery waits for nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_rekeying_overtook_is_undone() {
+    let world = World::new(2, 3);
+    world.put_named("genome", b"data").await;
+    for plan in &world.plans[1..] {
+        plan.set([Fault::FailEffects {
+            effects: 1..u64::MAX,
+            kind: BackendErrorKind::Unavailable,
+        }]);
+    }
+    let mut options = PutOptions::default();
+    options.name = Some("genome".into());
+    let stopped = world.try_put(b"more", options).await.unwrap_err();
+    assert_eq!(stopped.code(), "INSUFFICIENT_BACKENDS");
+    world.heal();
+    let world = rekeyed(world);
+    let other = stranger_with(&world, &world.keys);
+    world.fail(0);
+    let second = rekey(&other, "genome").await.unwrap().manifest;
+    assert_eq!(second.body().version, 2);
+    world.heal();
+    let store = world.store();
+    let report = store.recover(|_, _| panic!("it was told")).await.unwrap();
+    assert!(report.postponed.is_empty(), "{:?}", report.postponed);
+    let found = store.find_name("genome").await.unwrap().manifest;
+    assert_eq!(found.hash(), second.hash());
+    assert_eq!(get(&store, &found).await.unwrap().0, b"data");
+    assert_eq!(world.share_names().len(), 3);
 }
 
 /// By the clock of the backends.
