@@ -10,7 +10,7 @@ use xorida_core::{AccessStructure, Padding};
 
 use crate::catalogue::{Catalogue as _, MemoryCatalogue};
 use crate::error::Error;
-use crate::ids::{DeviceId, ManifestHash, ObjectId};
+use crate::ids::{DeviceId, MakerKey, ManifestHash, ObjectId};
 use crate::journal::Journal;
 use crate::keys::OwnerKeys;
 use crate::manifest::Manifest;
@@ -45,7 +45,7 @@ pub(super) struct Client {
     /// Manifests that recovery has committed, told before the journal forgot them.
     finished: Mutex<Vec<Manifest>>,
     /// The marks that the catalogue had, to see that they never go back.
-    pub(super) marks: HashMap<Object, (u64, ManifestHash)>,
+    pub(super) marks: HashMap<Object, (MakerKey, u64, ManifestHash)>,
 }
 
 #[derive(Debug)]
@@ -110,10 +110,16 @@ impl Client {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the client remembers of an object.
-    pub(super) fn mark(&self, setting: &Setting, id: ObjectId) -> Option<(u64, ManifestHash)> {
-        let mark = self.durable.catalogue.mark(setting.keys.maker(), id);
-        mark.ok().flatten().map(|mark| (mark.version, mark.hash))
+    /// What the client remembers of an object, under the latest key that it has seen.
+    pub(super) fn mark(
+        &self,
+        setting: &Setting,
+        id: ObjectId,
+    ) -> Option<(MakerKey, u64, ManifestHash)> {
+        setting.keys.makers().find_map(|maker| {
+            let mark = self.durable.catalogue.mark(maker, id).ok().flatten()?;
+            Some((maker, mark.version, mark.hash))
+        })
     }
 }
 

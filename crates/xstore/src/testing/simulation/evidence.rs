@@ -46,7 +46,8 @@ impl Run {
 
     /// Whether the object has a next version, and none that follows this one.
     fn is_passed(&self, manifest: &Manifest) -> bool {
-        let (body, verifier) = (manifest.body(), self.clients[0].store.verifier());
+        let (body, store) = (manifest.body(), &self.clients[0].store);
+        let (verifier, age) = (store.verifier(), store.age_of(body.maker));
         let mut previous = BTreeSet::new();
         for backend in &self.setting.backends {
             for (key, bytes) in &backend.stored().objects {
@@ -56,6 +57,7 @@ impl Run {
                 }
                 let next = Manifest::open(bytes, &verifier).ok();
                 let next = next.filter(|next| next.body().object_id == body.object_id);
+                let next = next.filter(|next| store.age_of(next.body().maker) <= age);
                 previous.extend(next.and_then(|next| next.body().previous));
             }
         }
@@ -215,7 +217,7 @@ impl Run {
         let Some(id) = self.model.objects[object].id else {
             return false;
         };
-        let Some((version, hash)) = self.clients[client].mark(&self.setting, id) else {
+        let Some((_, version, hash)) = self.clients[client].mark(&self.setting, id) else {
             return false;
         };
         let honest = self.manifests_at(id, |at| self.is_honest(at));

@@ -1,5 +1,6 @@
 //! The end of a run: the faults are over, and what can be mended must be mended.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -192,11 +193,14 @@ impl Run {
                 }
             }
         }
-        let verifier = self.clients[0].store.verifier();
+        let store = &self.clients[0].store;
+        let verifier = store.verifier();
         let mut starts = BTreeSet::new();
         for copies in objects.values() {
-            let opened = copies.values().rev();
+            let opened = copies.values();
             let opened = opened.filter_map(|bytes| Manifest::open(bytes, &verifier).ok());
+            let mut opened: Vec<Manifest> = opened.collect();
+            opened.sort_by_key(|manifest| Reverse(store.rank(manifest.body())));
             let mut from = u64::MAX;
             for manifest in opened {
                 let body = manifest.body();

@@ -89,6 +89,7 @@ impl Run {
                 self.strays |= matches!(operation, Operation::Repair(..));
                 self.model.leave(client, *object);
             }
+            (Operation::Rekey, Outcome::Crashed) => self.leave_all(client),
             (Operation::Resolve(object, _), Outcome::Crashed) => {
                 self.torn(client, *object);
             }
@@ -111,6 +112,7 @@ impl Run {
             (Operation::Renew(attempt), Outcome::Renewed(upkeep)) => {
                 self.renew_ended(*attempt, &upkeep, sky)?;
             }
+            (_, Outcome::Rekeyed(result)) => self.rekey_ended(client, result)?,
             (Operation::Resolve(object, _), Outcome::Resolved(result)) => {
                 self.resolve_ended((client, *object), &result)?;
             }
@@ -177,6 +179,7 @@ impl Run {
             | Operation::Resolve(..)
             | Operation::Salvage(_)
             | Operation::Collect(_) => format!("{operation:?}"),
+            Operation::Rekey => "rekey".to_owned(),
             Operation::List => "list".to_owned(),
             Operation::Recover => "recover".to_owned(),
         }
@@ -460,9 +463,14 @@ impl Run {
         }
         let undone = self.model.recovered(client);
         match undone.first() {
-            Some((attempt, version)) if self.kind == Kind::Outage && !contested => Err(format!(
-                "attempt {attempt} was undone after it was seen as version {version}"
-            )),
+            // A later key outranks what only some backends had.
+            Some((attempt, version))
+                if self.kind == Kind::Outage && !contested && !self.rekeyed =>
+            {
+                Err(format!(
+                    "attempt {attempt} was undone after it was seen as version {version}"
+                ))
+            }
             _ => Ok(()),
         }
     }
@@ -489,11 +497,14 @@ impl Run {
                 continue;
             };
             let mark = self.clients[client].mark(&self.setting, id);
-            let Some((version, hash)) = mark else {
+            let Some((maker, version, hash)) = mark else {
                 continue;
             };
-            let before = self.clients[client].marks.insert(object, (version, hash));
-            if before.is_some_and(|(b, h)| b > version || (b == version && h != hash)) {
+            let marks = &mut self.clients[client].marks;
+            let before = marks.insert(object, (maker, version, hash));
+            let back =
+                |(before, b, h)| before == maker && (b > version || (b == version && h != hash));
+            if before.is_some_and(back) {
                 return Err(format!(
                     "the mark of object {object} went back to {version}"
                 ));
@@ -534,6 +545,11 @@ fn summary(outcome: &Outcome) -> String {
         Outcome::Migrated(upkeep) => both(word(&upkeep.found), upkeep.done.as_ref().map(word)),
         Outcome::Refreshed(upkeep) => both(word(&upkeep.found), upkeep.done.as_ref().map(word)),
         Outcome::Renewed(upkeep) => both(word(&upkeep.found), upkeep.done.as_ref().map(word)),
+        Outcome::Rekeyed(Ok(done)) => {
+            let words = done.iter().map(|(_, result)| word(result));
+            words.collect::<Vec<_>>().join(", ")
+        }
+        Outcome::Rekeyed(Err(error)) => error.code().to_owned(),
         Outcome::Resolved(Ok(None)) => "one counts".to_owned(),
         Outcome::Resolved(result) => word(result).to_owned(),
         Outcome::Salvaged(upkeep) => both(word(&upkeep.found), upkeep.done.as_ref().map(word)),

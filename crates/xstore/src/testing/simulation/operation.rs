@@ -54,6 +54,8 @@ pub(super) enum Operation {
     Refresh(Object, OldShares),
     /// Finds an object and says until when it is read.
     Renew(Attempt),
+    /// Puts every object under the present root key.
+    Rekey,
     /// Keeps one, drawn with this number, of the manifests that claim the newest version.
     Resolve(Object, usize),
     /// Finds an object and reads what is good of it.
@@ -76,6 +78,8 @@ pub(super) enum Step {
     Sleep([(usize, Operation); 2], Night),
     /// Time goes by, in seconds.
     Wait(u64),
+    /// The owner replaces the root key on all machines, and this client puts every object under it.
+    ReplaceKey(usize),
 }
 
 /// When a client sleeps.
@@ -92,6 +96,9 @@ pub(super) struct Night {
 /// Draws a step; the attempts in it are begun.
 pub(super) fn draw(random: &mut Random, scope: Scope, model: &mut Model) -> Step {
     let client = random.index(scope.clients);
+    if random.once_in(256) {
+        return Step::ReplaceKey(client);
+    }
     match random.below(100) {
         0 => Step::Wait(GRACE_S + random.below(1000)),
         1..=2 => Step::Wait(1 + random.below(1000)),

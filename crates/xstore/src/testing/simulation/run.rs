@@ -28,8 +28,8 @@ use crate::testing::simulation::network::Network;
 use crate::testing::simulation::operation::{
     LONG_S, NAME_COUNT, Operation, Scope, Step, draw, mode, payload,
 };
-use crate::testing::simulation::random::Random;
-use crate::testing::simulation::upkeep::{Salvaged, Upkeep};
+use crate::testing::simulation::random::{Random, SeededEntropy};
+use crate::testing::simulation::upkeep::{Rekeying, Salvaged, Upkeep};
 
 /// What a run may do to its backends, and so what may be asked of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,9 @@ pub(super) struct Run {
     pub(super) kind: Kind,
     pub(super) random: Random,
     pub(super) setting: Setting,
+    root: RootKey,
+    /// Manifests of earlier root keys may be there, which count for nothing.
+    pub(super) rekeyed: bool,
     pub(super) clients: Vec<Client>,
     pub(super) model: Model,
     /// Backends that faults may happen to, with the steps for which a mood still lasts.
@@ -78,6 +81,8 @@ pub(super) enum Outcome {
     Migrated(Upkeep<MigrateReport>),
     Refreshed(Upkeep<RefreshReport>),
     Renewed(Upkeep<RenewReport>),
+    /// Each object that was not under the present key yet.
+    Rekeyed(Result<Rekeying, Error>),
     /// Nothing when one manifest counts anyway.
     Resolved(Result<Option<ResolveReport>, Error>),
     Salvaged(Upkeep<Salvaged>),
@@ -122,10 +127,11 @@ impl Run {
             .collect();
         let mut root = [0; RootKey::LEN];
         random.fill(&mut root);
+        let root = RootKey::from_bytes(root);
         let setting = Setting {
             network,
             backends,
-            keys: Arc::new(OwnerKeys::derive(&RootKey::from_bytes(root))),
+            keys: Arc::new(OwnerKeys::derive(&root)),
             access,
             padding: random.choose(&[Padding::None, Padding::Padme]),
         };
@@ -173,6 +179,8 @@ impl Run {
             kind,
             random,
             setting,
+            root,
+            rekeyed: false,
             clients,
             model,
             weather: at.into_iter().map(|at| (at, 0)).collect(),
@@ -252,6 +260,10 @@ impl Run {
                 self.history.push(format!("{seconds} s go by"));
                 Ok(())
             }
+            Step::ReplaceKey(client) => {
+                self.replace_key()?;
+                self.alone(client, Operation::Rekey).await
+            }
             Step::Alone(client, operation) => self.alone(client, operation).await,
             Step::Crash(client, operation, after_ms) => {
                 self.crash(client, operation, after_ms).await
@@ -279,6 +291,21 @@ impl Run {
             return Step::Alone(client, Operation::Resolve(object, chosen));
         }
         draw(&mut self.random, self.scope, &mut self.model)
+    }
+
+    /// All machines are shut down, and started again with the new root key.
+    fn replace_key(&mut self) -> Result<(), String> {
+        let entropy = SeededEntropy::new(self.random.fork());
+        let root = self.root.replace(&entropy);
+        self.root = root.map_err(|error| error.to_string())?;
+        self.rekeyed = true;
+        self.setting.keys = Arc::new(OwnerKeys::derive(&self.root));
+        for client in &mut self.clients {
+            let restarted = client.restart(&self.setting);
+            restarted.map_err(|error| error.to_string())?;
+        }
+        self.history.push("the root key is replaced".to_owned());
+        Ok(())
     }
 
     /// One operation with nothing beside it but the weather.
@@ -412,6 +439,7 @@ impl Run {
                     Outcome::Refreshed(self.refresh(client, *object, *old).await)
                 }
                 Operation::Renew(attempt) => Outcome::Renewed(self.renew(client, *attempt).await),
+                Operation::Rekey => Outcome::Rekeyed(self.rekey(client).await),
                 Operation::Resolve(object, number) => {
                     Outcome::Resolved(self.resolve(client, *object, *number).await)
                 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use futures_util::future::join;
 
 use crate::error::Error;
+use crate::ids::ObjectId;
 use crate::store::{
     Brake, CheckOptions, CheckReport, Effects, Found, GcOptions, GetOptions, MigrateOptions,
-    MigrateReport, OldShares, RefreshOptions, RefreshReport, RenewReport, RepairOptions,
-    RepairReport, ResolveReport, SalvageReport, ShareSource, Subset,
+    MigrateReport, OldShares, RefreshOptions, RefreshReport, RekeyReport, RenewReport,
+    RepairOptions, RepairReport, ResolveReport, SalvageReport, ShareSource, Subset,
 };
 use crate::testing::simulation::model::{Attempt, Object, Want};
 use crate::testing::simulation::operation::{GRACE_S, Night, Operation};
@@ -20,6 +21,9 @@ pub(super) struct Upkeep<T> {
     pub(super) found: Result<Found, Error>,
     pub(super) done: Option<Result<T, Error>>,
 }
+
+/// What came of each object that was not under the present key.
+pub(super) type Rekeying = Vec<(ObjectId, Result<RekeyReport, Error>)>;
 
 /// What a salvage wrote, and what it said.
 pub(super) struct Salvaged {
@@ -120,6 +124,19 @@ impl Run {
             done = Some(store.renew(&found.manifest, ttl_s, Effects::Apply).await);
         }
         Upkeep { found, done }
+    }
+
+    /// Puts each object under the present root key, as far as it is not.
+    pub(super) async fn rekey(&self, client: usize) -> Result<Rekeying, Error> {
+        let (store, mut done) = (&self.clients[client].store, Vec::new());
+        for id in store.objects().await?.ids {
+            match store.find_object(id).await {
+                Ok(found) if store.is_current(&found.manifest)? => {}
+                Ok(found) => done.push((id, store.rekey(&found.manifest).await)),
+                Err(error) => done.push((id, Err(error))),
+            }
+        }
+        Ok(done)
     }
 
     /// Keeps one of the newest manifests, chosen by `number`, where there are several.

@@ -10,7 +10,7 @@ use crate::store::{
 };
 use crate::testing::simulation::model::{Attempt, Object, attempt_of};
 use crate::testing::simulation::run::{Kind, Run, Sky};
-use crate::testing::simulation::upkeep::{Salvaged, Upkeep};
+use crate::testing::simulation::upkeep::{Rekeying, Salvaged, Upkeep};
 
 impl Run {
     /// What is called whole is stored as it was dealt, and what must be readable is called so.
@@ -193,6 +193,47 @@ impl Run {
         }
     }
 
+    /// What is under the present key counts from now on.
+    pub(super) fn rekey_ended(
+        &mut self,
+        client: usize,
+        result: Result<Rekeying, Error>,
+    ) -> Result<(), String> {
+        let done = match result {
+            Ok(done) => done,
+            Err(error) => return self.explained(&error),
+        };
+        for (id, result) in done {
+            let mut objects = self.model.objects.iter();
+            let object = objects.position(|known| known.id == Some(id));
+            match result {
+                Ok(report) if attempt_of(&report.manifest).is_some() => {
+                    self.moved(client, &report.manifest, report.pending.is_empty())?;
+                }
+                Ok(report) => {
+                    let Some(object) = object else { continue };
+                    let decided = self.model.choose(object, &report.manifest);
+                    self.decided(decided)?;
+                    if !report.pending.is_empty() {
+                        self.model.leave(client, object);
+                    }
+                }
+                Err(error) => {
+                    self.explained(&error)?;
+                    self.leave_all(client);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Something of any object may be in the journal of `client`.
+    pub(super) fn leave_all(&mut self, client: usize) {
+        for object in 0..self.model.objects.len() {
+            self.model.leave(client, object);
+        }
+    }
+
     /// Whatever the owner keeps counts from now on, whoever was acknowledged before.
     pub(super) fn resolve_ended(
         &mut self,
@@ -319,7 +360,7 @@ impl Run {
         };
         match error.code() {
             "GC_BRAKE" if brake == Brake::TenPercent => return Ok(()),
-            "MANIFEST_INVALID" if self.kind != Kind::Outage => return Ok(()),
+            "MANIFEST_INVALID" if self.kind != Kind::Outage || self.rekeyed => return Ok(()),
             _ => self.explained(error)?,
         }
         let unclear =
