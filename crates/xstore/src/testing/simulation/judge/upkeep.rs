@@ -242,6 +242,8 @@ impl Run {
     ) -> Result<(), String> {
         match result {
             Ok(None) => Ok(()),
+            // The others were out of sight by then, and nothing was written.
+            Ok(Some(report)) if report.given_up.is_empty() => Ok(()),
             Ok(Some(report)) if attempt_of(&report.manifest).is_some() => {
                 self.moved(client, &report.manifest, report.pending.is_empty())
             }
