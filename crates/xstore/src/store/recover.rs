@@ -3,8 +3,8 @@
 //! Without a manifest in the journal nobody can have seen the object: its shares are removed, unless
 //! the put can be resumed; that waits a day, and stands in nobody's way meanwhile. With
 //! one, recovery only goes forward, because a reader may have seen a copy; unless another manifest
-//! took its version meanwhile and all backends say that they never had this one. A backend that does
-//! not answer postpones recovery; it never decides it.
+//! took its version meanwhile, and either all backends say that they never had this one, or the object
+//! went on from the other. A backend that does not answer postpones recovery; it never decides it.
 
 use std::collections::BTreeSet;
 
