@@ -5,19 +5,22 @@
 //! one, recovery only goes forward, because a reader may have seen a copy; unless another manifest
 //! took its version meanwhile, and either all backends say that they never had this one, or the object
 //! went on from the other. A backend that does not answer postpones recovery; it never decides it.
+//!
+//! What a replaced key made is sealed anew before anybody is told that it is finished: else it would lose
+//! against whatever another installation puts beside it under the present key.
 
 use std::collections::BTreeSet;
 
 use crate::backend::{BackendError, BackendErrorKind};
 use crate::error::Error;
 use crate::ids::ObjectId;
-use crate::journal::{Entry, Phase, Place};
+use crate::journal::{Entry, Former, Phase, Place};
 use crate::manifest::{Manifest, STATE_LIVE};
 use crate::names;
 use crate::planted::{self, Bug};
 use crate::store::Store;
 use crate::store::sequel::Sequel;
-use crate::store::sites::Sites;
+use crate::store::sites::{Sites, claimant};
 
 /// One operation that recovery ended.
 #[derive(Debug)]
@@ -101,7 +104,7 @@ impl Store {
         let Some(envelope) = entry.phase.manifest().filter(forward) else {
             return self.undo(entry, &sites).await;
         };
-        let manifest = self.open_manifest(envelope)?;
+        let mut manifest = self.open_manifest(envelope)?;
         let committed = matches!(entry.phase, Phase::Committed(_));
         // What was taken back has nothing to be told about, and what is committed was told.
         let live = manifest.body().state == STATE_LIVE;
@@ -111,10 +114,15 @@ impl Store {
         } else {
             match self.standing(&manifest, &sites).await? {
                 Standing::Free => {
-                    let former = entry.intent.former.as_ref();
-                    self.commit(&manifest, former, &sites.known).await?;
-                    let places = &entry.intent.places;
                     let known = &sites.known;
+                    let former = entry.intent.former.clone();
+                    self.commit(&manifest, former.as_ref(), known).await?;
+                    if self.age_of(manifest.body().maker) > 0 {
+                        manifest = self.seal_anew(&manifest)?;
+                        entry.reach_manifest(manifest.envelope())?;
+                        self.commit(&manifest, former.as_ref(), known).await?;
+                    }
+                    let places = &entry.intent.places;
                     if live && self.is_collected(&manifest, places, known).await? {
                         self.take_back(&manifest, Some(entry), known).await?;
                         return Ok(Recovered::Undone);
@@ -160,6 +168,9 @@ impl Store {
         manifest: &Manifest,
         sites: &Sites,
     ) -> Result<Recovered, Error> {
+        if self.age_of(manifest.body().maker) > 0 {
+            self.withdraw(manifest, &entry, sites).await?;
+        }
         let mut places = Vec::new();
         if entry.intent.deals {
             let named = self.named_now(manifest).await?;
@@ -167,6 +178,39 @@ impl Store {
             places.extend(dealt.filter(|at| !named.contains(&(at.backend, at.share_prefix))));
         }
         self.remove(entry, &places, sites).await
+    }
+
+    /// Removes the copies of a manifest of a replaced key that counts for nothing: a collector could not
+    /// tell it from a thief's.
+    async fn withdraw(
+        &self,
+        manifest: &Manifest,
+        entry: &Entry,
+        sites: &Sites,
+    ) -> Result<(), Error> {
+        let body = manifest.body();
+        let own = Former::of(manifest);
+        let former = entry.intent.former.iter().chain([&own]);
+        let mut waiting = Vec::new();
+        for place in former.flat_map(|former| &former.places) {
+            if self.is_retired(place.backend) {
+                continue;
+            }
+            let prefix = place.manifest_prefix;
+            let key = names::manifest(body.store_tag, prefix, body.version, manifest.hash());
+            let removed = match claimant(&sites.known, place.backend, &place.label) {
+                Some(site) => site.attached.backend.delete(&[key]).await.is_ok(),
+                None => false,
+            };
+            if !removed {
+                waiting.push(place.label.clone());
+            }
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let needed = body.shares.len();
+        Err(waits_for(&waiting, needed.max(waiting.len()), Vec::new()))
     }
 
     async fn remove(

@@ -55,6 +55,14 @@ impl Store {
         Ok(RekeyReport { manifest, pending })
     }
 
+    /// The same version under the present root key.
+    pub(crate) fn seal_anew(&self, manifest: &Manifest) -> Result<Manifest, Error> {
+        let keys = self.keys()?;
+        let mut body = manifest.body().clone();
+        body.maker = keys.maker();
+        Manifest::seal(body, keys)
+    }
+
     pub(crate) fn rank(&self, body: &Body) -> Rank {
         (Reverse(self.age_of(body.maker)), body.version)
     }
@@ -117,7 +125,8 @@ impl Store {
         if *by == body.maker {
             return check_mark(Some(mark), offered);
         }
-        if self.age_of(body.maker) < self.age_of(*by) && body.version > mark.version {
+        // The same version where recovery sealed it anew.
+        if self.age_of(body.maker) < self.age_of(*by) && body.version >= mark.version {
             return Ok(());
         }
         Err(Error::Rollback {

@@ -211,6 +211,73 @@ async fn what_a_rekeying_overtook_is_undone() {
     assert_eq!(found.hash(), second.hash());
     assert_eq!(get(&store, &found).await.unwrap().0, b"data");
     assert_eq!(world.share_names().len(), 3);
+    expect_collected(&world, [1, 2, 2]).await;
+}
+
+/// A put and a rekeying of the version before, both stopped: what is recovered first stands, also for
+/// who read it in between under the old key.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_recovered_under_a_replaced_key_stands() {
+    let failing = |from| Fault::FailEffects {
+        effects: from..u64::MAX,
+        kind: BackendErrorKind::Unavailable,
+    };
+    for was_read in [false, true] {
+        let world = World::new(2, 3);
+        let first = world.put_named("genome", b"data").await.manifest;
+        // The first effect is the share; the one after it the copy of the manifest, at most at site 0.
+        for (at, plan) in world.plans.iter().enumerate() {
+            plan.set([failing(if was_read && at == 0 { 2 } else { 1 })]);
+        }
+        let mut options = PutOptions::default();
+        options.name = Some("genome".into());
+        let stopped = world.try_put(b"more", options).await.unwrap_err();
+        assert_eq!(stopped.code(), "INSUFFICIENT_BACKENDS");
+        let world = rekeyed(world);
+        let other = stranger_with(&world, &world.keys);
+        world.fail(0);
+        world.plans[1..]
+            .iter()
+            .for_each(|plan| plan.set([failing(0)]));
+        let stopped = other.store().rekey(&first).await.unwrap_err();
+        assert_eq!(stopped.code(), "INSUFFICIENT_BACKENDS");
+        world.heal();
+        let reader = stranger_with(&world, &world.keys);
+        let found = reader.store().find_name("genome").await.unwrap().manifest;
+        assert_eq!(found.hash() == first.hash(), !was_read);
+
+        let mut told = Vec::new();
+        let finished = |manifest: &Manifest, _: Option<&str>| {
+            told.push(manifest.hash());
+            Ok(())
+        };
+        let report = world.store().recover(finished).await.unwrap();
+        assert!(report.postponed.is_empty(), "{:?}", report.postponed);
+        let report = other.store();
+        let report = report.recover(|_, _| panic!("it was told")).await.unwrap();
+        assert!(report.postponed.is_empty(), "{:?}", report.postponed);
+        for client in [&world, &other, &reader] {
+            let store = client.store();
+            let found = store.find_name("genome").await.unwrap().manifest;
+            assert_eq!(told, [found.hash()]);
+            assert!(store.is_current(&found).unwrap());
+            assert_eq!(get(&store, &found).await.unwrap().0, b"more");
+        }
+        expect_collected(&world, [2; 3]).await;
+    }
+}
+
+/// A collector takes nothing here for a thief's word, and leaves of each backend's manifests these: what
+/// counts, where it came, and the version before.
+async fn expect_collected(world: &World, copies: [usize; 3]) {
+    let mut options = GcOptions::default();
+    options.brake = Brake::Lifted;
+    collect(world, &options).await.unwrap();
+    let manifests = (0..3).map(|at| {
+        let names = world.objects(at).into_keys();
+        names.filter(|key| key.as_str().contains("/o/")).count()
+    });
+    assert!(manifests.eq(copies), "copies that are left");
 }
 
 /// By the clock of the backends.

@@ -29,6 +29,8 @@ pub(super) struct Inventory {
     pub(super) keys: u64,
     pub(super) dealings: BTreeMap<(usize, Prefix), Dealing>,
     pub(super) objects: BTreeMap<ObjectId, Versions>,
+    /// Copies of manifests that were sealed anew since, under a later key: they say nothing any more.
+    pub(super) replaced: Vec<(usize, ObjectKey)>,
 }
 
 /// Shares of one dealing at one backend.
@@ -116,6 +118,15 @@ impl Version {
     pub(super) fn is_committed(&self) -> bool {
         self.holders.len() >= self.write_quorum
     }
+
+    /// Whether this is `other` under a later key, word for word as far as anything is decided by it.
+    fn is_sealed_anew(&self, other: &Self) -> bool {
+        self.age < other.age
+            && (self.is_live, self.previous) == (other.is_live, other.previous)
+            && (self.expires_unix_s, self.segments) == (other.expires_unix_s, other.segments)
+            && self.shares == other.shares
+            && (&self.kept, &self.given_up) == (&other.kept, &other.given_up)
+    }
 }
 
 impl Inventory {
@@ -147,6 +158,7 @@ impl Inventory {
                 }
             }
         }
+        inventory.set_replaced_aside(tag);
         invalid.extend(inventory.after_a_later_key(sites, tag));
         if !invalid.is_empty() {
             return Err(Error::InvalidManifests(invalid));
@@ -157,6 +169,28 @@ impl Inventory {
         });
         complete(sites.iter().collect(), missing.collect())?;
         Ok(inventory)
+    }
+
+    /// Sets aside what recovery sealed anew; copies of it go once what replaces it is committed.
+    fn set_replaced_aside(&mut self, tag: StoreTag) {
+        for versions in self.objects.values_mut() {
+            let anew = |key: &(u64, ManifestHash), version: &Version| {
+                let beside = versions.range((key.0, ManifestHash([0; 32]))..);
+                let mut beside = beside.take_while(|((number, _), _)| *number == key.0);
+                let anew = beside.find(|(_, other)| other.is_sealed_anew(version))?;
+                Some((*key, anew.1.is_committed()))
+            };
+            let replaced = versions
+                .iter()
+                .filter_map(|(key, version)| anew(key, version));
+            for (key, is_done) in replaced.collect::<Vec<_>>() {
+                let copies = versions.remove(&key).map(|version| version.copies);
+                let copies = copies.into_iter().flatten().filter(|_| is_done);
+                let name = |prefix| names::manifest(tag, prefix, key.0, key.1);
+                self.replaced
+                    .extend(copies.map(|(site, prefix)| (site, name(prefix))));
+            }
+        }
     }
 
     /// Manifests that a replaced key made beside or after one of a later key: nobody but a thief, or

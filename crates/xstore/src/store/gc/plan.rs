@@ -58,9 +58,12 @@ impl Collecting<'_> {
             }));
         }
         for (object, versions) in &inventory.objects {
-            planned.extend(self.outdated(versions));
+            let outdated = self.outdated(versions);
+            planned.extend(outdated.map(|copy| self.remove_manifest(copy)));
             planned.extend(self.expired(*object, versions, inventory));
         }
+        let replaced = inventory.replaced.iter().cloned();
+        planned.extend(replaced.map(|copy| self.remove_manifest(copy)));
         planned.sort_by_key(|planned| planned.step.action);
         Ok(planned)
     }
@@ -146,21 +149,22 @@ impl Collecting<'_> {
     }
 
     /// Copies of manifests that nobody goes back to.
-    fn outdated(&self, versions: &Versions) -> Vec<Planned> {
+    fn outdated(&self, versions: &Versions) -> impl Iterator<Item = (usize, ObjectKey)> {
         let outdated = versions.range(..kept(versions).manifests_from());
-        let copies = outdated.flat_map(|((number, hash), version)| {
+        outdated.flat_map(|((number, hash), version)| {
             let key = |prefix: &Prefix| names::manifest(self.tag, *prefix, *number, *hash);
             version
                 .copies
                 .iter()
                 .map(move |(site, prefix)| (*site, key(prefix)))
-        });
-        copies
-            .map(|(site, key)| Planned {
-                step: self.step(site, GcAction::RemoveManifest, key.to_string(), 1),
-                what: What::Manifest { site, key },
-            })
-            .collect()
+        })
+    }
+
+    fn remove_manifest(&self, (site, key): (usize, ObjectKey)) -> Planned {
+        Planned {
+            step: self.step(site, GcAction::RemoveManifest, key.to_string(), 1),
+            what: What::Manifest { site, key },
+        }
     }
 
     /// The object, when its only newest version is live and expired a grace ago.
