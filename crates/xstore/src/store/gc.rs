@@ -138,7 +138,7 @@ impl GcAction {
             Self::Mark => "no manifest names it, and nothing in it is younger than the grace",
             Self::Wait => "no manifest names it, and its grace is not over",
             Self::Remove => "it was marked a grace ago, and still no manifest names it",
-            Self::RemoveManifest => "it is older than the committed version and its predecessor",
+            Self::RemoveManifest => "a committed version is in its place, and nobody goes back to it",
             Self::Expire => "it expired a grace ago",
         }
     }
