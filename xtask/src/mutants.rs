@@ -7,6 +7,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
 
@@ -45,7 +46,7 @@ const MODULES: [Module; 8] = [
     Module::of_xstore(
         "gc",
         "crates/xstore/src/store/gc.rs",
-        &["gc", "--skip", "model::"],
+        &["gc::", "--skip", "model::"],
     ),
     Module::of_xstore("placement", "crates/xstore/src/placement.rs", &[]),
     Module::of_xstore("catalogue", "crates/xstore/src/catalogue.rs", &[]),
@@ -115,7 +116,8 @@ fn mutate(workspace: &Workspace, module: &Module) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Works on a copy in a temporary folder. The deliberate defects of `planted` are not compiled in, so
+/// Works on copies in temporary folders, each with builds of its own, as many at a time as there are
+/// cores: what a mutant costs is mostly one crate compiled on one core. The deliberate defects of `planted` are not compiled in, so
 /// no test can notice what becomes of them.
 fn pass(
     workspace: &Workspace,
@@ -125,10 +127,12 @@ fn pass(
 ) -> Result<Outcome> {
     let folder = workspace.scratch("mutants").join(module.name);
     fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+    let jobs = available_parallelism().map_or(1, usize::from);
     let mut command = Command::new(CARGO_MUTANTS.ensure(workspace)?);
     command
         .arg(CARGO_MUTANTS.subcommand())
-        .args(["--no-config", "--no-shuffle", "--jobs", "1"])
+        .args(["--no-config", "--no-shuffle"])
+        .args(["--jobs", &jobs.to_string()])
         .args(["--timeout-multiplier", TIMEOUT_FACTOR])
         .args(["--exclude-re", r"\bplanted\b"])
         .args(["--file", module.file])
@@ -147,7 +151,7 @@ fn pass(
         // Through cargo to the test programs.
         .args(["--", "--"])
         .args(module.asked)
-        .env("CARGO_TARGET_DIR", workspace.scratch("mutants/target"))
+        .env_remove("CARGO_TARGET_DIR")
         .current_dir(workspace.root())
         .stdin(Stdio::null());
     let status = command

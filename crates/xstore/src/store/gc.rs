@@ -138,7 +138,9 @@ impl GcAction {
             Self::Mark => "no manifest names it, and nothing in it is younger than the grace",
             Self::Wait => "no manifest names it, and its grace is not over",
             Self::Remove => "it was marked a grace ago, and still no manifest names it",
-            Self::RemoveManifest => "a committed version is in its place, and nobody goes back to it",
+            Self::RemoveManifest => {
+                "a committed version is in its place, and nobody goes back to it"
+            }
             Self::Expire => "it expired a grace ago",
         }
     }
@@ -344,4 +346,57 @@ async fn remove_dealing(
         return Ok(());
     }
     remove_tombs(backend, tag, prefix).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(objects: u64, steps: &[(GcAction, u64)]) -> GcReport {
+        let steps = steps.iter().map(|&(action, objects)| GcStep {
+            backend: "site".into(),
+            action,
+            subject: "of no importance".into(),
+            objects,
+        });
+        GcReport {
+            objects,
+            steps: steps.collect(),
+        }
+    }
+
+    #[test]
+    fn the_brake_counts_what_is_deleted_and_nothing_else() {
+        use GcAction::{Expire, Mark, Remove, RemoveManifest, Unmark, Wait};
+        let harmless = [(Unmark, 50), (Mark, 50), (Wait, 50)];
+        assert!(report(100, &harmless).brake().is_ok());
+        let tenth = [(Remove, 5), (RemoveManifest, 3), (Expire, 2)];
+        assert!(report(100, &tenth).brake().is_ok());
+        let error = report(99, &tenth).brake().unwrap_err();
+        let Error::GcBrake {
+            would_delete,
+            objects,
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!((would_delete, objects), (10, 99));
+    }
+
+    #[test]
+    fn a_backend_that_is_missing_is_counted_and_named() {
+        assert_eq!(complete(vec![1, 2], Vec::new()).unwrap(), [1, 2]);
+        let failure = BackendError::new(BackendErrorKind::Timeout, "site-2");
+        let error = complete(vec![1, 2], vec![failure]).unwrap_err();
+        let Error::InsufficientBackends {
+            needed,
+            available,
+            failures,
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!((needed, available), (3, 2));
+        assert_eq!(failures[0].backend, "site-2");
+    }
 }

@@ -250,3 +250,151 @@ fn only_newest(versions: &Versions) -> Option<&Version> {
         .is_some_and(|((other, _), _)| other == number);
     (!rival).then_some(newest)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::memory::MemoryBackend;
+    use crate::placement::FailureDomain;
+    use crate::store::gc::inventory::tests::{
+        TAG, dealing, hash, inventory, place, sites, version,
+    };
+
+    const GRACE_S: u64 = 7200;
+    const NOW: u64 = 1_800_000_000;
+
+    /// What a collection at [`NOW`] makes of an inventory.
+    fn look<T>(inventory: &Inventory, at: impl Fn(&Collecting<'_>, &Versions) -> T) -> T {
+        let backend = Arc::new(MemoryBackend::new("any"));
+        let store = crate::Store::builder().backend(backend, FailureDomain::default());
+        let collecting = Collecting {
+            store: &store.build().unwrap(),
+            tag: TAG,
+            sites: sites(),
+            grace: Duration::from_secs(GRACE_S),
+            began_unix_s: NOW,
+        };
+        at(&collecting, inventory.objects.values().next().unwrap())
+    }
+
+    /// Version `number` on `copies` backends, which follows the one before it; each has its own shares.
+    fn following(number: u8, copies: u8) -> ((u64, u8), Version) {
+        let mut version = version(copies);
+        version.previous = Some(hash(number - 1));
+        version.shares = vec![place(10 + number)];
+        ((number.into(), number), version)
+    }
+
+    fn named(inventory: &Inventory) -> Vec<(BackendUid, Prefix)> {
+        look(inventory, |of, _| of.named(inventory).into_keys().collect())
+    }
+
+    #[test]
+    fn the_committed_version_and_its_predecessor_stay() {
+        // The fourth is not committed: nobody knows whether it will be.
+        let four = [(1, 3), (2, 3), (3, 2), (4, 1)].map(|(number, at)| following(number, at));
+        let inventory = inventory(four);
+        assert_eq!(named(&inventory), [place(12), place(13), place(14)]);
+        let outdated: Vec<_> = look(&inventory, |of, versions| of.outdated(versions).collect());
+        let name = |at| names::manifest(TAG, place(at).1, 1, hash(1));
+        assert_eq!(outdated, [(0, name(0)), (1, name(1)), (2, name(2))]);
+    }
+
+    #[test]
+    fn without_a_committed_version_everything_stays() {
+        let inventory = inventory([following(1, 1), following(2, 1)]);
+        assert_eq!(named(&inventory), [place(11), place(12)]);
+        let outdated = look(&inventory, |of, versions| of.outdated(versions).count());
+        assert_eq!(outdated, 0);
+    }
+
+    #[test]
+    fn what_the_object_did_not_go_on_from_keeps_nothing() {
+        let mut beside = following(1, 1);
+        beside.0.1 = 9;
+        beside.1.shares = vec![place(20)];
+        let inventory = inventory([following(1, 2), beside, following(2, 2)]);
+        assert_eq!(named(&inventory), [place(11), place(12)]);
+    }
+
+    #[test]
+    fn after_a_deletion_nobody_goes_back() {
+        let mut deletion = following(2, 2);
+        deletion.1.is_live = false;
+        let inventory = inventory([following(1, 3), deletion]);
+        assert_eq!(named(&inventory), []);
+        let outdated = look(&inventory, |of, versions| of.outdated(versions).count());
+        assert_eq!(outdated, 0, "its manifest stays");
+    }
+
+    #[test]
+    fn what_is_given_up_is_named_until_the_giver_has_all_of_its_own() {
+        let mut second = following(2, 2);
+        second.1.shares = vec![place(0)];
+        second.1.given_up.insert(place(11));
+        let mut inventory = inventory([following(1, 3), second]);
+        assert_eq!(
+            named(&inventory),
+            [place(0), place(11)],
+            "its share is lost"
+        );
+        let whole = dealing(&["0/0", "1/0"]);
+        inventory.dealings.insert((0, place(0).1), whole);
+        assert_eq!(named(&inventory), [place(0)]);
+        let marked = dealing(&["0/0", "1/0", "tomb/1"]);
+        inventory.dealings.insert((0, place(0).1), marked);
+        assert_eq!(named(&inventory), [place(0), place(11)]);
+    }
+
+    #[test]
+    fn what_is_kept_for_readers_is_named() {
+        let mut first = following(1, 2);
+        first.1.kept.insert(place(20));
+        assert_eq!(named(&inventory([first])), [place(11), place(20)]);
+    }
+
+    #[test]
+    fn an_object_expires_a_grace_after_its_time_if_nobody_contests_it() {
+        let expiring = |at: Option<u64>, change: fn(&mut Version)| {
+            let mut first = following(1, 2);
+            first.1.expires_unix_s = at;
+            first.1.shares = vec![place(0), place(2)];
+            change(&mut first.1);
+            first
+        };
+        let expired = |mut inventory: Inventory| {
+            inventory
+                .dealings
+                .insert((0, place(0).1), dealing(&["0/0", "1/0"]));
+            inventory
+                .dealings
+                .insert((2, place(2).1), dealing(&["0/0"]));
+            inventory
+                .dealings
+                .insert((1, place(2).1), dealing(&["0/0"]));
+            look(&inventory, |of, versions| {
+                of.expired(ObjectId([1; 32]), versions, &inventory)
+            })
+        };
+        let due = NOW - GRACE_S;
+        let planned = expired(inventory([expiring(Some(due), |_| {})])).unwrap();
+        assert_eq!(planned.step.backend, "site-0, site-2");
+        assert_eq!(planned.step.objects, 3);
+        assert!(matches!(planned.what, What::Object(ObjectId(id)) if id == [1; 32]));
+        for spared in [
+            expiring(Some(due + 1), |_| {}),
+            expiring(None, |_| {}),
+            expiring(Some(due), |version| version.is_live = false),
+            expiring(Some(due), |version| version.holders.clear()),
+        ] {
+            assert!(expired(inventory([spared])).is_none());
+        }
+        let mut rival = expiring(Some(due), |_| {});
+        rival.0.1 = 2;
+        let contested = inventory([expiring(Some(due), |_| {}), rival]);
+        assert!(expired(contested).is_none());
+    }
+}
