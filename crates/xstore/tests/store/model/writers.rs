@@ -24,7 +24,7 @@ async fn refresh(store: &Store, old_shares: OldShares) -> Outcome {
     .await
 }
 
-async fn done<T>(work: impl Future<Output = Result<T, Error>>) -> Outcome {
+pub(super) async fn done<T>(work: impl Future<Output = Result<T, Error>>) -> Outcome {
     Outcome::Done(work.await.map(|_| ()).map_err(|error| error.code()))
 }
 
@@ -36,7 +36,7 @@ fn refresh_gently(store: Store, _: Arc<Hands>) -> Acting {
     Box::pin(async move { refresh(&store, OldShares::KeepADay).await })
 }
 
-fn read_genome(store: Store, _: Arc<Hands>) -> Acting {
+pub(super) fn read_genome(store: Store, _: Arc<Hands>) -> Acting {
     Box::pin(async move { Outcome::Read(read(&store, "genome").await) })
 }
 
@@ -64,7 +64,7 @@ fn migrate_genome(store: Store, _: Arc<Hands>) -> Acting {
 }
 
 /// What "genome" may be: some bytes, or not there.
-type Contents = Vec<Option<Vec<u8>>>;
+pub(super) type Contents = Vec<Option<Vec<u8>>>;
 
 /// The object has one of `contents` and keeps it; or two writers of one version contest it, and then
 /// the owner can keep a version that has. Once everything is over, nothing else is left.
@@ -109,7 +109,7 @@ async fn siblings(model: &Model) -> Vec<Manifest> {
 }
 
 /// All schedules of `acts`, where what counts in the end follows from their outcomes; how they ended.
-fn explore_with(
+pub(super) fn explore_with(
     base: &Model,
     acts: &[Act],
     most: usize,
@@ -123,6 +123,7 @@ fn explore_with(
         ANYWHERE,
         |runtime, model, outcomes, what| {
             seen.lock().unwrap().insert(outcomes.to_vec());
+            runtime.block_on(model.try_recover());
             expect(runtime, model, &contents(outcomes), what);
         },
     );
@@ -137,11 +138,11 @@ fn with_genome(backends: usize) -> Model {
     base
 }
 
-fn always_old(_: &[Outcome]) -> Contents {
+pub(super) fn always_old(_: &[Outcome]) -> Contents {
     vec![Some(old_data())]
 }
 
-fn after(seen: &BTreeSet<Vec<Outcome>>, at: usize) -> BTreeSet<&Outcome> {
+pub(super) fn after(seen: &BTreeSet<Vec<Outcome>>, at: usize) -> BTreeSet<&Outcome> {
     seen.iter().map(|outcomes| &outcomes[at]).collect()
 }
 
