@@ -9,6 +9,7 @@
 
 mod change;
 mod get;
+mod journal;
 mod progress;
 mod report;
 mod schedule;

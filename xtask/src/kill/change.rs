@@ -2,7 +2,8 @@
 //!
 //! Every round begins with a new store, one object and what the operation needs. After the kill come
 //! recovery (any later command does it), a read, the same operation undisturbed, two collections a day
-//! apart, and a comparison of what is stored with what one object needs.
+//! apart, and a comparison of what is stored with what one object needs. A put that can go on does so,
+//! or begins anew.
 
 use std::fs;
 use std::process::{Command, ExitStatus};
@@ -13,6 +14,7 @@ use crate::pattern::Verdict;
 use crate::process;
 use crate::random::Random;
 
+use super::journal::Journal;
 use super::report::{Damage, Report};
 use super::schedule::Schedule;
 use super::store::{OBJECT, Store};
@@ -121,7 +123,7 @@ impl Changes {
             progress.stage = round.visible_stage()?;
         }
         round.report.killed(self.change.name(), &progress);
-        round.judge(progress.acknowledged)
+        round.judge(progress.acknowledged, random.below(2) == 0)
     }
 }
 
@@ -202,32 +204,48 @@ impl<'a> Round<'a> {
             let tombs = self.store.tombs()?;
             return Ok(Some(format!("{tombs} tombs")));
         }
-        Ok(self.store.phase()?.map(str::to_owned))
+        Ok(self.store.journal()?.phase().map(str::to_owned))
     }
 
-    fn judge(mut self, acknowledged: bool) -> Result<()> {
+    fn judge(mut self, acknowledged: bool, goes_on: bool) -> Result<()> {
         // Any command recovers.
         if !self.succeeds(self.store.command(["ls"]))? {
             return Ok(());
         }
-        let left = self.store.phase()?.is_some();
-        self.report.damaged(Damage::Stuck, left.into());
-        let leavings = self.store.journal()?.len();
-        self.report.damaged(Damage::Orphan, leavings);
+        let journal = self.store.journal()?;
+        let kept = journal.is_kept();
+        if !kept {
+            self.expect_ended(&journal);
+        }
         let Some(found) = self.read()? else {
             return Ok(());
         };
         if !self.change.allows(found, acknowledged) {
             self.report.damaged(Damage::Lost, 1);
         }
-        if self.has_to_run_again(found)? && !self.succeeds(self.command())? {
-            return Ok(());
+        if self.has_to_run_again(found)? {
+            let mut again = self.command();
+            if kept && goes_on {
+                again.arg("--resume");
+                self.report.went_on();
+            }
+            if !self.succeeds(again)? {
+                return Ok(());
+            }
+            let journal = self.store.journal()?;
+            self.expect_ended(&journal);
         }
         if self.change != Change::Gc {
             let strays = self.store.strays(self.shares_now())?;
             self.report.damaged(Damage::Orphan, strays);
         }
         self.judge_end()
+    }
+
+    fn expect_ended(&mut self, journal: &Journal) {
+        let is_stuck = journal.phase().is_some();
+        self.report.damaged(Damage::Stuck, is_stuck.into());
+        self.report.damaged(Damage::Orphan, journal.len());
     }
 
     /// After two collections nothing is there but what the object needs, and all of that is.

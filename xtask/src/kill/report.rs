@@ -32,6 +32,8 @@ pub(super) struct Report {
     kills: BTreeMap<(&'static str, String), u32>,
     early: u32,
     late: u32,
+    /// Runs that went on where the one before was killed.
+    went_on: u32,
     damage: BTreeMap<Damage, usize>,
 }
 
@@ -48,6 +50,10 @@ impl Report {
 
     pub(super) fn damaged(&mut self, damage: Damage, count: usize) {
         *self.damage.entry(damage).or_default() += count;
+    }
+
+    pub(super) fn went_on(&mut self) {
+        self.went_on += 1;
     }
 
     pub(super) fn has_damage(&self) -> bool {
@@ -78,8 +84,9 @@ impl fmt::Display for Report {
         let percent = self.early * 100 / self.kill_count().max(1);
         writeln!(
             f,
-            "{} kills, {percent} % before the acknowledgement",
-            self.kill_count()
+            "{} kills, {percent} % before the acknowledgement; {} went on with --resume",
+            self.kill_count(),
+            self.went_on
         )?;
         let of = |damage| self.damage.get(&damage).copied().unwrap_or(0);
         writeln!(

@@ -14,6 +14,7 @@ use crate::random::Random;
 use crate::trial::Trial;
 
 use super::Setup;
+use super::journal::Journal;
 use super::progress::Progress;
 use super::report::{Damage, Report};
 use super::schedule::Schedule;
@@ -64,7 +65,7 @@ impl Splits {
         report.killed("split", &progress);
 
         judge_first(setup, &trial, &progress, report)?;
-        if !split_again(setup, &trial, report)? {
+        if !split_again(setup, &trial, random.below(2) == 0, report)? {
             return Ok(());
         }
         let strays = self
@@ -95,15 +96,23 @@ fn judge_first(
     Ok(())
 }
 
-/// The run after the kill, which also clears up behind it; false when it failed.
-fn split_again(setup: &Setup, trial: &Trial, report: &mut Report) -> Result<bool> {
-    let mut command = trial.split(&setup.payload.file, &trial.path(AGAIN));
+/// The run after the kill, which also clears up behind it; false when it failed. One that can go on
+/// does so, or begins anew; any other is of another object.
+fn split_again(setup: &Setup, trial: &Trial, goes_on: bool, report: &mut Report) -> Result<bool> {
+    let kept = Journal::read(&trial.path("home"))?.is_kept();
+    let manifest = if kept { FIRST } else { AGAIN };
+    let mut command = trial.split(&setup.payload.file, &trial.path(manifest));
+    if kept && goes_on {
+        command.arg("--resume");
+        report.went_on();
+    }
     if let Err(error) = process::run_quietly(&mut command) {
         println!("{error:#}");
         report.damaged(Damage::Stuck, 1);
         return Ok(false);
     }
-    read_back(setup, trial, AGAIN, Damage::Lost, report)?;
+    report.damaged(Damage::Orphan, Journal::read(&trial.path("home"))?.len());
+    read_back(setup, trial, manifest, Damage::Lost, report)?;
     Ok(true)
 }
 

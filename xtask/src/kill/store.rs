@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 
+use super::journal::Journal;
+
 /// In the order of their labels, `backend1` and so on.
 const BACKENDS: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -95,20 +97,8 @@ impl Store {
         Ok(tombs.count())
     }
 
-    /// How far the journal says that the one operation came; `None` before and after it.
-    pub(super) fn phase(&self) -> Result<Option<&'static str>> {
-        let journal = self.journal()?;
-        let has = |phase: &str| {
-            let mut extensions = journal.iter().filter_map(|file| file.extension());
-            extensions.any(|extension| extension == phase)
-        };
-        let phases = ["committed", "manifest", "intent"].into_iter();
-        Ok(phases.filter(|_| has("intent")).find(|phase| has(phase)))
-    }
-
-    /// Files of the journal: none once recovery is through.
-    pub(super) fn journal(&self) -> Result<Vec<PathBuf>> {
-        files(&self.path("home/journal"))
+    pub(super) fn journal(&self) -> Result<Journal> {
+        Journal::read(&self.path("home"))
     }
 
     /// Files of shares that are too many or too few, and temporary files.
@@ -160,7 +150,7 @@ impl Store {
 }
 
 /// Files below `folder`, at any depth; none when it is not there.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
