@@ -15,7 +15,7 @@ use crate::manifest::{Body, Manifest, STATE_DELETED, STATE_LIVE, SupersededLocat
 use crate::names;
 use crate::planted::{self, Bug};
 use crate::store::Store;
-use crate::store::copies::Patience;
+use crate::store::copies::{Copies, Patience};
 use crate::store::listing::delete_all;
 use crate::store::sites::{Site, claimant};
 
@@ -91,7 +91,25 @@ impl Store {
         from: &Manifest,
     ) -> Result<BTreeSet<(BackendUid, Prefix)>, Error> {
         let (copies, _) = self.follow(from, Patience::All).await?;
-        let newest = self.newest(copies.manifests.iter().chain([from]).cloned());
+        self.named_by(&copies, copies.manifests.iter().chain([from]))
+    }
+
+    /// As [`Store::named_now`], where `from` itself does not count.
+    pub(crate) async fn named_beside(
+        &self,
+        from: &Manifest,
+    ) -> Result<BTreeSet<(BackendUid, Prefix)>, Error> {
+        let (copies, _) = self.follow(from, Patience::All).await?;
+        let others = copies.manifests.iter();
+        self.named_by(&copies, others.filter(|other| other.hash() != from.hash()))
+    }
+
+    fn named_by<'a>(
+        &self,
+        copies: &Copies,
+        manifests: impl Iterator<Item = &'a Manifest>,
+    ) -> Result<BTreeSet<(BackendUid, Prefix)>, Error> {
+        let newest = self.newest(manifests.cloned());
         let mut named = BTreeSet::new();
         for body in newest.iter().map(Manifest::body) {
             copies.expect_fresh(body)?;

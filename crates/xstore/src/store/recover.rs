@@ -112,7 +112,7 @@ impl Store {
         if committed {
             on_finished(&manifest, None)?;
         } else {
-            match self.standing(&manifest, &sites).await? {
+            match self.standing(&entry, &manifest, &sites).await? {
                 Standing::Free => {
                     let known = &sites.known;
                     let former = entry.intent.former.clone();
@@ -234,7 +234,12 @@ impl Store {
     /// # Errors
     /// [`Error::InsufficientBackends`] when a backend that may have it does not answer, and another
     /// manifest has its version: then nobody can say whether it was ever seen.
-    async fn standing(&self, manifest: &Manifest, sites: &Sites) -> Result<Standing, Error> {
+    async fn standing(
+        &self,
+        entry: &Entry,
+        manifest: &Manifest,
+        sites: &Sites,
+    ) -> Result<Standing, Error> {
         let body = manifest.body();
         let places = self.places_of(body, &sites.known);
         let (sequel, _) = self.sequel(manifest, &places).await;
@@ -264,7 +269,16 @@ impl Store {
             let missing: Vec<String> = missing.collect();
             return Err(waits_for(&missing, body.shares.len(), Vec::new()));
         }
-        Ok(Standing::Overtaken)
+        // It may have stood, and have gone when later versions made it old: then they have its shares.
+        let named = self.named_beside(manifest).await?;
+        let mut dealt = entry.intent.places.iter();
+        Ok(
+            if dealt.any(|at| named.contains(&(at.backend, at.share_prefix))) {
+                Standing::Followed
+            } else {
+                Standing::Overtaken
+            },
+        )
     }
 }
 
@@ -272,11 +286,11 @@ impl Store {
 enum Standing {
     /// Nothing that speaks against committing it.
     Free,
-    /// It was committed, and a later version followed.
+    /// It was committed, and a later version followed, or has its shares.
     Followed,
     /// Another manifest has its version, and the object went on from that one.
     Declined,
-    /// Nobody ever saw it, and another manifest has its version or a later one.
+    /// It stands nowhere, another manifest has its version or a later one, and none has its shares.
     Overtaken,
 }
 

@@ -9,7 +9,7 @@ use xstore::manifest::Body;
 use xstore::placement::FailureDomain;
 use xstore::testing::Fault;
 use xstore::{
-    BackendErrorKind, Error, Manifest, PutOptions, Recovered, Store, names, nothing_more,
+    BackendErrorKind, Effects, Error, Manifest, PutOptions, Recovered, Store, names, nothing_more,
 };
 
 use crate::world::{World, get, payload, scratch};
@@ -99,6 +99,41 @@ async fn a_stranded_put_that_nobody_contests_is_finished() {
         get(&world.store(), &found.manifest).await.unwrap().0,
         b"stranded"
     );
+}
+
+/// A put stopped after its first copy; another installation saw it, followed it three times, and a collector
+/// removed what it had. Its shares are those that the newest version names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranded_put_whose_manifest_was_collected_since_keeps_its_shares() {
+    let world = World::new(2, 3);
+    for (at, plan) in world.plans.iter().enumerate() {
+        plan.set([Fault::FailEffects {
+            effects: if at == 0 { 3 } else { 2 }..u64::MAX,
+            kind: BackendErrorKind::Unavailable,
+        }]);
+    }
+    let stopped = world.try_put(b"stranded", named()).await;
+    assert_eq!(stopped.unwrap_err().code(), "INSUFFICIENT_BACKENDS");
+    world.heal();
+    let other = other_client(&world);
+    let store = other.store();
+    let mut newest = store.find_name("genome").await.unwrap().manifest;
+    for _ in 0..3 {
+        let renewed = store.renew(&newest, None, Effects::Apply).await;
+        newest = renewed.unwrap().manifest;
+    }
+    world.collect().await.unwrap();
+    let report = world.store().recover(|_, _| Ok(())).await.unwrap();
+    assert!(
+        matches!(report.recovered[..], [Recovered::Finished { .. }]),
+        "{report:?}"
+    );
+    for client in [&world, &other] {
+        let found = client.store().find_name("genome").await.unwrap();
+        assert_eq!(found.manifest.hash(), newest.hash());
+        let (data, _) = get(&client.store(), &found.manifest).await.unwrap();
+        assert_eq!(data, b"stranded");
+    }
 }
 
 /// A source that lets another client put the same name while it is read.

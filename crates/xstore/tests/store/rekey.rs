@@ -7,9 +7,7 @@ use xstore::catalogue::MemoryCatalogue;
 use xstore::entropy::OsEntropy;
 use xstore::keys::{OwnerKeys, RootKey};
 use xstore::testing::Fault;
-use xstore::{
-    BackendErrorKind, Brake, Effects, Error, GcOptions, Manifest, PutOptions, RekeyReport, names,
-};
+use xstore::{BackendErrorKind, Effects, Error, Manifest, PutOptions, RekeyReport, names};
 
 use crate::world::{World, get, payload, scratch, subsets};
 
@@ -158,9 +156,7 @@ async fn what_the_old_key_makes_later_counts_for_nothing() {
         ours.push(world.put_named("genome", b"data").await.manifest);
         assert_eq!(ours.last().unwrap().body().version, version);
     }
-    let mut options = GcOptions::default();
-    options.brake = Brake::Lifted;
-    let error = collect(&world, &options).await.unwrap_err();
+    let error = world.collect().await.unwrap_err();
     assert_eq!(
         error.code(),
         "MANIFEST_INVALID",
@@ -270,25 +266,12 @@ async fn what_is_recovered_under_a_replaced_key_stands() {
 /// A collector takes nothing here for a thief's word, and leaves of each backend's manifests these: what
 /// counts, where it came, and the version before.
 async fn expect_collected(world: &World, copies: [usize; 3]) {
-    let mut options = GcOptions::default();
-    options.brake = Brake::Lifted;
-    collect(world, &options).await.unwrap();
+    world.collect().await.unwrap();
     let manifests = (0..3).map(|at| {
         let names = world.objects(at).into_keys();
         names.filter(|key| key.as_str().contains("/o/")).count()
     });
     assert!(manifests.eq(copies), "copies that are left");
-}
-
-/// By the clock of the backends.
-async fn collect(world: &World, options: &GcOptions) -> Result<(), Error> {
-    let mut builder = xstore::Store::builder()
-        .threshold(world.access)
-        .keys(Arc::clone(&world.keys));
-    for backend in &world.backends {
-        builder = builder.backend(Arc::clone(backend) as _, Default::default());
-    }
-    builder.build().unwrap().gc(options).await.map(|_| ())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,8 +13,8 @@ use xstore::memory::MemoryBackend;
 use xstore::placement::FailureDomain;
 use xstore::testing::{Fault, FaultyBackend, Plan};
 use xstore::{
-    AccessStructure, BackendErrorKind, Error, GetOptions, GetReport, Manifest, Mode, ObjectKey,
-    Padding, PutOptions, Receipt, Store, nothing_more,
+    AccessStructure, BackendErrorKind, Brake, Error, GcOptions, GetOptions, GetReport, Manifest,
+    Mode, ObjectKey, Padding, PutOptions, Receipt, Store, nothing_more,
 };
 
 /// Least chunk there is, so that small objects have several.
@@ -121,6 +121,19 @@ impl World {
         self.store()
             .put(&mut payload, options, &mut nothing_more)
             .await
+    }
+
+    /// A collection by the clock of the backends, whatever it deletes.
+    pub(crate) async fn collect(&self) -> Result<(), Error> {
+        let mut builder = Store::builder()
+            .threshold(self.access)
+            .keys(Arc::clone(&self.keys));
+        for backend in &self.backends {
+            builder = builder.backend(Arc::clone(backend) as _, FailureDomain::default());
+        }
+        let mut options = GcOptions::default();
+        options.brake = Brake::Lifted;
+        builder.build()?.gc(&options).await.map(|_| ())
     }
 
     /// From now on a backend does not answer.
