@@ -205,6 +205,14 @@ impl Run {
         contested.map(|(version, _)| *version)
     }
 
+    /// Whether two manifests claim `version`.
+    pub(super) fn has_rivals(&self, object: Object, version: u64) -> bool {
+        let versions = self.versions(object);
+        versions
+            .get(&version)
+            .is_some_and(|hashes| hashes.len() > 1)
+    }
+
     fn versions(&self, object: Object) -> BTreeMap<u64, BTreeSet<ManifestHash>> {
         let id = self.model.objects[object].id;
         id.map(|id| self.manifests_at(id, |_| true))

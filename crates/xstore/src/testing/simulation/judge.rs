@@ -465,7 +465,12 @@ impl Run {
             }
             return Ok(());
         }
-        let undone = self.model.recovered(client);
+        let mut undone = self.model.recovered(client);
+        // Of two of one version the owner kept the other.
+        undone.retain(|(attempt, version)| {
+            let object = self.model.wishes[*attempt].object;
+            !self.has_rivals(object, *version)
+        });
         match undone.first() {
             // A later key outranks what only some backends had.
             Some((attempt, version))
