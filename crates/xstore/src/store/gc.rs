@@ -350,7 +350,133 @@ async fn remove_dealing(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use xorida_core::AccessStructure;
+
     use super::*;
+    use crate::backend::ObjectKey;
+    use crate::clock::FixedClock;
+    use crate::keys::{OwnerKeys, RootKey};
+    use crate::memory::MemoryBackend;
+    use crate::placement::FailureDomain;
+    use crate::store::{PutOptions, nothing_more};
+    use crate::testing::{Fault, FaultyBackend, Plan};
+
+    const BEGAN: u64 = 1_800_000_000;
+
+    /// A store over two backends, `late` seconds after a collection of it began.
+    fn store(late: u64) -> Store {
+        let keys = OwnerKeys::derive(&RootKey::from_bytes([7; 32]));
+        let builder = Store::builder()
+            .threshold(AccessStructure::try_new(2, 2).unwrap())
+            .keys(Arc::new(keys))
+            .clock(Arc::new(FixedClock(BEGAN + late)));
+        let builder = ["a", "b"].into_iter().fold(builder, |builder, label| {
+            let backend = Arc::new(MemoryBackend::new(label));
+            builder.backend(backend, FailureDomain::default())
+        });
+        builder.build().unwrap()
+    }
+
+    async fn collecting(store: &Store) -> Collecting<'_> {
+        let tag = store.keys().unwrap().store_tag();
+        Collecting {
+            store,
+            tag,
+            sites: store.sites(tag).await.known,
+            grace: LEAST_GRACE,
+            began_unix_s: BEGAN,
+        }
+    }
+
+    async fn put(store: &Store) -> ObjectId {
+        let mut data = &b"data"[..];
+        let receipt = store
+            .put(&mut data, PutOptions::default(), &mut nothing_more)
+            .await;
+        receipt.unwrap().manifest.body().object_id
+    }
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::try_new(name).unwrap()
+    }
+
+    #[tokio::test]
+    async fn no_effect_comes_later_than_half_a_grace_after_the_look() {
+        let half = LEAST_GRACE.as_secs() / 2;
+        for (late, in_time) in [
+            (0, true),
+            (half, true),
+            (half + 1, false),
+            (2 * half, false),
+        ] {
+            let store = store(late);
+            put(&store).await;
+            let collecting = collecting(&store).await;
+            let old = key("old");
+            let made = collecting.backend(0).put_new(&old, Bytes::new());
+            made.await.unwrap();
+            let step = GcStep {
+                backend: "a".into(),
+                action: GcAction::RemoveManifest,
+                subject: old.to_string(),
+                objects: 1,
+            };
+            let key = old.clone();
+            let what = What::Manifest { site: 0, key };
+            let applied = collecting.apply(Planned { step, what }).await;
+            assert_eq!(applied.is_ok(), in_time, "{late}: {applied:?}");
+            assert_eq!(collecting.backend(0).head(&old).await.is_err(), in_time);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_put_again_since_the_look_does_not_expire() {
+        let store = store(0);
+        let object = put(&store).await;
+        let collecting = collecting(&store).await;
+        collecting.expire(object).await.unwrap();
+        let left = store.list().await.unwrap().whole().unwrap();
+        assert_eq!(left[0].manifest.body().object_id, object);
+    }
+
+    #[tokio::test]
+    async fn a_tomb_goes_when_nothing_else_is_left() {
+        let plan = Plan::default();
+        let backend = FaultyBackend::new(MemoryBackend::new("a"), plan.clone());
+        let (tag, prefix) = (StoreTag([1; 16]), Prefix([2; 16]));
+        let names = [
+            names::segment(tag, prefix, 0, 0),
+            names::segment(tag, prefix, 1, 0),
+            names::tomb(tag, prefix),
+        ];
+        for name in &names {
+            backend.put_new(name, Bytes::new()).await.unwrap();
+        }
+        // The backend says that it deleted a share.
+        plan.set([Fault::LoseEffects { effects: 0..1 }]);
+        remove_dealing(&backend, tag, prefix).await.unwrap();
+        let left = backend.inner().snapshot();
+        assert_eq!(left.len(), 2);
+        assert!(left.contains_key(&names[2]), "the tomb stays too");
+        plan.set([]);
+        remove_dealing(&backend, tag, prefix).await.unwrap();
+        assert!(backend.inner().snapshot().is_empty());
+    }
+
+    #[test]
+    fn every_action_has_a_name_and_a_reason_of_its_own() {
+        use GcAction::{Expire, Mark, Remove, RemoveManifest, Unmark, Wait};
+        let all = [Unmark, Mark, Wait, Remove, RemoveManifest, Expire];
+        for of in [GcAction::name, GcAction::reason] {
+            let texts: BTreeSet<&str> = all.into_iter().map(of).collect();
+            assert_eq!(texts.len(), all.len());
+            assert!(texts.iter().all(|text| !text.is_empty()));
+        }
+    }
 
     fn report(objects: u64, steps: &[(GcAction, u64)]) -> GcReport {
         let steps = steps.iter().map(|&(action, objects)| GcStep {

@@ -242,7 +242,11 @@ async fn one_backend_or_manifest_missing_stops_everything() {
     let id = names::backend_uid(tag);
     let uid = world.backends[1].inner().remove(&id).unwrap();
     let error = world.store().gc(&unbraked()).await.unwrap_err();
-    assert_eq!(error.code(), "INSUFFICIENT_BACKENDS", "{error}");
+    let Error::InsufficientBackends { failures, .. } = error else {
+        panic!("{error}");
+    };
+    let cause = failures[0].source.as_ref().unwrap().to_string();
+    assert_eq!(cause, "it has lost its identity");
     world.backends[1].inner().replace(&id, uid);
 
     assert_eq!(world.names(), before);
@@ -265,6 +269,36 @@ async fn clocks_that_differ_and_a_short_grace_are_refused() {
     short.grace = Duration::from_secs(7199);
     let error = world.store().gc(&short).await.unwrap_err();
     assert_eq!(error.code(), "INVALID_CONFIG");
+    short.grace = Duration::from_secs(7200);
+    world.store().gc(&short).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_is_new_to_the_owner_stops_nothing() {
+    let world = World::new();
+    world.put("genome", None).await;
+    let clock: Arc<dyn Clock> = Arc::clone(&world.hands) as _;
+    let new = MemoryBackend::new("new").with_clock(Arc::clone(&clock));
+    let builder = world.builder(clock);
+    let builder = builder.backend(Arc::new(new), FailureDomain::default());
+    let report = builder.build().unwrap().gc(&unbraked()).await.unwrap();
+    assert_eq!(report.steps, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_that_nobody_goes_back_to_are_removed() {
+    let world = World::new();
+    for _ in 0..3 {
+        world.put("genome", None).await;
+    }
+    let manifests = || {
+        let names = world.names().into_iter();
+        names.filter(|key| key.as_str().contains("/o/")).count()
+    };
+    assert_eq!(manifests(), 9);
+    let removed = actions(&world.gc().await);
+    assert_eq!(removed, [(GcAction::RemoveManifest, 3)].into());
+    assert_eq!(manifests(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]

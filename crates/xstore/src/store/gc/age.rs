@@ -97,3 +97,26 @@ async fn modified(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryBackend;
+    use crate::testing::{Fault, FaultyBackend, Plan};
+
+    #[tokio::test]
+    async fn what_is_not_there_has_no_age_and_a_failure_is_none() {
+        let plan = Plan::default();
+        let backend = FaultyBackend::new(MemoryBackend::new("a"), plan.clone());
+        let key = ObjectKey::try_new("a").unwrap();
+        assert_eq!(modified(&backend, &key).await.unwrap(), None);
+        backend.put_new(&key, Bytes::new()).await.unwrap();
+        assert!(modified(&backend, &key).await.unwrap().is_some());
+        plan.set([Fault::FailCalls {
+            calls: 0..u64::MAX,
+            kind: BackendErrorKind::Timeout,
+        }]);
+        let error = modified(&backend, &key).await.unwrap_err();
+        assert_eq!(error.kind, BackendErrorKind::Timeout);
+    }
+}

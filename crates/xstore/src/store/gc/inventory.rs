@@ -314,10 +314,13 @@ pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::ids::PutId;
     use crate::keys::{OwnerKeys, RootKey};
+    use crate::manifest::SupersededLocation;
     use crate::memory::MemoryBackend;
     use crate::placement::FailureDomain;
     use crate::store::Attached;
+    use crate::testing::{Fault, FaultyBackend, Plan};
 
     pub(in crate::store::gc) const TAG: StoreTag = StoreTag([7; 16]);
 
@@ -489,5 +492,67 @@ pub(super) mod tests {
         let name = |number, byte| names::manifest(TAG, place(0).1, number, hash(byte));
         let expected = [name(2, 3), name(3, 4)].map(|name| ("site-0".to_owned(), name));
         assert_eq!(inventory.after_a_later_key(&sites(), TAG), expected);
+    }
+
+    #[test]
+    fn earlier_dealings_are_kept_or_given_up_by_their_time() {
+        let keys = OwnerKeys::derive(&RootKey::from_bytes([1; 32]));
+        let earlier = |at: u8, kept_until_unix_s| Superseded {
+            put_id: PutId([at; 32]),
+            locations: vec![SupersededLocation {
+                backend: place(at).0,
+                share_prefix: place(at).1,
+            }],
+            refreshed: Some(true),
+            kept_until_unix_s,
+        };
+        let mut body = manifest::tests::body(&keys);
+        body.superseded = Some(vec![earlier(8, Some(101)), earlier(9, None)]);
+        for (now, kept, given_up) in [(100, vec![8], vec![9]), (101, vec![], vec![8, 9])] {
+            let version = Version::of(&body, 0, now).unwrap();
+            let places = |of: Vec<u8>| of.into_iter().map(place).collect::<BTreeSet<_>>();
+            assert_eq!(version.kept, places(kept));
+            assert_eq!(version.given_up, places(given_up));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_manifest_is_read_under_its_own_name_only() {
+        let keys = Arc::new(OwnerKeys::derive(&RootKey::from_bytes([1; 32])));
+        let backend = Arc::new(MemoryBackend::new("site-0"));
+        let plan = Plan::default();
+        let faulty = Arc::new(FaultyBackend::new(Arc::clone(&backend), plan.clone()));
+        let builder = Store::builder().keys(Arc::clone(&keys));
+        let builder = builder.backend(Arc::clone(&faulty) as _, FailureDomain::default());
+        let store = builder.build().unwrap();
+        let site = Site {
+            uid: place(0).0,
+            attached: Attached {
+                backend: faulty,
+                domain: FailureDomain::default(),
+            },
+        };
+        let body = manifest::tests::body(&keys);
+        let (tag, prefix) = (
+            body.store_tag,
+            keys.manifest_prefix(body.object_id, site.uid),
+        );
+        let manifest = Manifest::seal(body, &keys).unwrap();
+        let name = |version| names::manifest(tag, prefix, version, manifest.hash());
+        let [own, other, nothing] = [1, 2, 3].map(name);
+        for name in [&own, &other] {
+            backend.replace(name, manifest.envelope().to_vec());
+        }
+        let found = read(&store, &site, tag, &own).await.unwrap();
+        assert_eq!(found, Some((prefix, manifest.clone())));
+        let error = read(&store, &site, tag, &other).await.unwrap_err();
+        assert_eq!(error.code(), "MANIFEST_INVALID");
+        assert_eq!(read(&store, &site, tag, &nothing).await.unwrap(), None);
+        plan.set([Fault::FailCalls {
+            calls: 0..u64::MAX,
+            kind: BackendErrorKind::Timeout,
+        }]);
+        let error = read(&store, &site, tag, &own).await.unwrap_err();
+        assert_eq!(error.code(), "BACKEND_TIMEOUT");
     }
 }
