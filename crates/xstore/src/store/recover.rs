@@ -264,7 +264,8 @@ impl Store {
                 Sequel::Followed | Sequel::Unknown => Standing::Followed,
             });
         }
-        if answered < body.stored().count() {
+        let awaited = body.stored().filter(|(_, at)| !self.is_retired(at.backend));
+        if answered < awaited.count() {
             let missing = sites.failures.iter().map(|failure| failure.backend.clone());
             let missing: Vec<String> = missing.collect();
             return Err(waits_for(&missing, body.shares.len(), Vec::new()));

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use xstore::catalogue::MemoryCatalogue;
 use xstore::keys::trust::TrustedMakers;
 use xstore::keys::{OwnerKeys, RootKey};
 use xstore::manifest::Body;
@@ -12,7 +11,7 @@ use xstore::{
     BackendErrorKind, Effects, Error, Manifest, PutOptions, Recovered, Store, names, nothing_more,
 };
 
-use crate::world::{World, get, payload, scratch};
+use crate::world::{World, get, payload};
 
 fn named() -> PutOptions {
     let mut options = PutOptions::default();
@@ -20,20 +19,9 @@ fn named() -> PutOptions {
     options
 }
 
-/// The same backends and keys, as another installation with its own journal and memory sees them.
+/// Another installation of the same owner.
 fn other_client(world: &World) -> World {
-    World {
-        access: world.access,
-        padding: world.padding,
-        mode: world.mode,
-        plans: world.plans.clone(),
-        backends: world.backends.clone(),
-        together: world.together.clone(),
-        keys: Arc::clone(&world.keys),
-        catalogue: Arc::new(MemoryCatalogue::default()),
-        journal: scratch(),
-        now: world.now,
-    }
+    world.another_client(&world.keys)
 }
 
 /// A put that reached its manifest and then no backend at all.

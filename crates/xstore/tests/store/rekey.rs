@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use xstore::catalogue::MemoryCatalogue;
 use xstore::entropy::OsEntropy;
 use xstore::keys::{OwnerKeys, RootKey};
 use xstore::testing::Fault;
 use xstore::{BackendErrorKind, Effects, Error, Manifest, PutOptions, RekeyReport, names};
 
-use crate::world::{World, get, payload, scratch, subsets};
+use crate::world::{World, get, payload, subsets};
 
 /// The owner with a new root key; the same backends, memory and journal.
 fn rekeyed(world: World) -> World {
@@ -18,22 +17,6 @@ fn rekeyed(world: World) -> World {
     World {
         keys: Arc::new(OwnerKeys::derive(&new)),
         ..world
-    }
-}
-
-/// Whoever has this root key, with a memory and a journal of their own.
-fn stranger_with(world: &World, keys: &Arc<OwnerKeys>) -> World {
-    World {
-        access: world.access,
-        mode: world.mode,
-        together: world.together.clone(),
-        padding: world.padding,
-        plans: world.plans.clone(),
-        backends: world.backends.clone(),
-        keys: Arc::clone(keys),
-        catalogue: Arc::new(MemoryCatalogue::default()),
-        journal: scratch(),
-        now: world.now,
     }
 }
 
@@ -83,10 +66,7 @@ async fn objects_keep_names_and_shares_and_stay_deleted() {
         assert_eq!(found.hash(), second.hash(), "by the old file");
         assert_eq!(get(&world.reader(&pair), &found).await.unwrap().0, data);
     }
-    let foreign = stranger_with(
-        &world,
-        &Arc::new(OwnerKeys::derive(&RootKey::from_bytes([9; 32]))),
-    );
+    let foreign = world.another_client(&Arc::new(OwnerKeys::derive(&RootKey::from_bytes([9; 32]))));
     let error = foreign.store().rekey(&second).await.unwrap_err();
     assert_eq!(error.code(), "KEY_MISMATCH");
 }
@@ -128,7 +108,7 @@ async fn what_the_old_key_makes_later_counts_for_nothing() {
     let world = rekeyed(world);
     let second = rekey(&world, "genome").await.unwrap().manifest;
     // The thief sees what the old key made, and follows it: twice, so with a higher version.
-    let thief = stranger_with(&world, &old);
+    let thief = world.another_client(&old);
     let mut theirs = first.clone();
     for _ in 0..2 {
         let store = thief.store();
@@ -139,7 +119,7 @@ async fn what_the_old_key_makes_later_counts_for_nothing() {
             .manifest;
     }
     assert_eq!(theirs.body().version, 3);
-    let newcomer = stranger_with(&world, &world.keys);
+    let newcomer = world.another_client(&world.keys);
     for client in [&world, &newcomer] {
         let found = client.store().find_name("genome").await.unwrap().manifest;
         assert_eq!(found.hash(), second.hash());
@@ -173,7 +153,7 @@ async fn what_the_old_key_makes_later_counts_for_nothing() {
     }
     let error = world.store().find_name("genome").await.unwrap_err();
     assert_eq!(error.code(), "ROLLBACK_DETECTED");
-    let fresh = stranger_with(&world, &world.keys);
+    let fresh = world.another_client(&world.keys);
     assert!(fresh.store().find_name("genome").await.unwrap().first_sight);
 }
 
@@ -195,7 +175,7 @@ async fn what_a_rekeying_overtook_is_undone() {
     assert_eq!(stopped.code(), "INSUFFICIENT_BACKENDS");
     world.heal();
     let world = rekeyed(world);
-    let other = stranger_with(&world, &world.keys);
+    let other = world.another_client(&world.keys);
     world.fail(0);
     let second = rekey(&other, "genome").await.unwrap().manifest;
     assert_eq!(second.body().version, 2);
@@ -230,7 +210,7 @@ async fn what_is_recovered_under_a_replaced_key_stands() {
         let stopped = world.try_put(b"more", options).await.unwrap_err();
         assert_eq!(stopped.code(), "INSUFFICIENT_BACKENDS");
         let world = rekeyed(world);
-        let other = stranger_with(&world, &world.keys);
+        let other = world.another_client(&world.keys);
         world.fail(0);
         world.plans[1..]
             .iter()
@@ -238,7 +218,7 @@ async fn what_is_recovered_under_a_replaced_key_stands() {
         let stopped = other.store().rekey(&first).await.unwrap_err();
         assert_eq!(stopped.code(), "INSUFFICIENT_BACKENDS");
         world.heal();
-        let reader = stranger_with(&world, &world.keys);
+        let reader = world.another_client(&world.keys);
         let found = reader.store().find_name("genome").await.unwrap().manifest;
         assert_eq!(found.hash() == first.hash(), !was_read);
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use xstore::placement::FailureDomain;
 use xstore::testing::Fault;
 use xstore::{
-    Brake, CheckOptions, Effects, Error, GcOptions, Health, IfItAnswers, Manifest, Member,
-    MemberState, MigrateOptions, PutOptions, RepairOptions, ShareSource, StorageBackend, Store,
-    StoreBuilder, nothing_more,
+    BackendErrorKind, Brake, CheckOptions, Effects, Error, GcOptions, Health, IfItAnswers,
+    Manifest, Member, MemberState, MigrateOptions, PutOptions, RepairOptions, ShareSource,
+    StorageBackend, Store, StoreBuilder, nothing_more,
 };
 
 use crate::world::{World, get, payload};
@@ -189,6 +189,37 @@ async fn a_journal_entry_no_longer_waits_for_it() {
     retire(&world, "site-1").await.unwrap();
     let ended = world.store().recover(|_, _| Ok(())).await.unwrap();
     assert!(ended.postponed.is_empty(), "{:?}", ended.postponed);
+}
+
+/// A put stopped before any copy of its manifest stood, and another one took its version: whether one
+/// stood at the backend that is gone does not matter any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overtaken_put_no_longer_waits_for_it() {
+    let world = World::with_spares(2, 3, 1);
+    let first = world.put_named("genome", b"data").await.manifest;
+    for plan in &world.plans {
+        plan.set([Fault::FailEffects {
+            effects: 1..u64::MAX,
+            kind: BackendErrorKind::Unavailable,
+        }]);
+    }
+    let mut options = PutOptions::default();
+    options.name = Some("genome".into());
+    let stopped = world.try_put(b"more", options).await;
+    assert_eq!(stopped.unwrap_err().code(), "INSUFFICIENT_BACKENDS");
+    world.heal();
+    let other = world.another_client(&world.keys);
+    let taken = other.put_named("genome", b"other").await.manifest;
+    let (_, gone) = first.body().stored().nth(1).unwrap();
+    let at = gone.label.strip_prefix("site-").unwrap().parse().unwrap();
+    world.fail(at);
+    let waiting = world.store().recover(|_, _| Ok(())).await.unwrap();
+    assert_eq!(waiting.postponed.len(), 1);
+    retire(&world, &gone.label).await.unwrap();
+    let ended = world.store().recover(|_, _| Ok(())).await.unwrap();
+    assert!(ended.postponed.is_empty(), "{:?}", ended.postponed);
+    let found = world.store().find_name("genome").await.unwrap().manifest;
+    assert_eq!(found.hash(), taken.hash());
 }
 
 /// A stop at any effect of the repair that places its share: it is placed, or a later repair does it.

@@ -70,6 +70,22 @@ impl World {
         Self { mode, ..self }
     }
 
+    /// Whoever has these keys, with a memory and a journal of their own, at the same backends.
+    pub(crate) fn another_client(&self, keys: &Arc<OwnerKeys>) -> Self {
+        Self {
+            access: self.access,
+            padding: self.padding,
+            mode: self.mode,
+            plans: self.plans.clone(),
+            backends: self.backends.clone(),
+            together: self.together.clone(),
+            keys: Arc::clone(keys),
+            catalogue: Arc::new(MemoryCatalogue::default()),
+            journal: scratch(),
+            now: self.now,
+        }
+    }
+
     /// The store over all backends.
     pub(crate) fn store(&self) -> Store {
         let all: Vec<usize> = (0..self.backends.len()).collect();
