@@ -15,7 +15,7 @@ use crate::manifest::{Body, Manifest, STATE_DELETED, STATE_LIVE, SupersededLocat
 use crate::names;
 use crate::planted::{self, Bug};
 use crate::store::Store;
-use crate::store::copies::{Copies, Patience};
+use crate::store::copies::Patience;
 use crate::store::listing::delete_all;
 use crate::store::sites::{Site, claimant};
 
@@ -91,25 +91,7 @@ impl Store {
         from: &Manifest,
     ) -> Result<BTreeSet<(BackendUid, Prefix)>, Error> {
         let (copies, _) = self.follow(from, Patience::All).await?;
-        self.named_by(&copies, copies.manifests.iter().chain([from]))
-    }
-
-    /// As [`Store::named_now`], where `from` itself does not count.
-    pub(crate) async fn named_beside(
-        &self,
-        from: &Manifest,
-    ) -> Result<BTreeSet<(BackendUid, Prefix)>, Error> {
-        let (copies, _) = self.follow(from, Patience::All).await?;
-        let others = copies.manifests.iter();
-        self.named_by(&copies, others.filter(|other| other.hash() != from.hash()))
-    }
-
-    fn named_by<'a>(
-        &self,
-        copies: &Copies,
-        manifests: impl Iterator<Item = &'a Manifest>,
-    ) -> Result<BTreeSet<(BackendUid, Prefix)>, Error> {
-        let newest = self.newest(manifests.cloned());
+        let newest = self.newest(copies.manifests.iter().chain([from]).cloned());
         let mut named = BTreeSet::new();
         for body in newest.iter().map(Manifest::body) {
             copies.expect_fresh(body)?;
@@ -117,6 +99,24 @@ impl Store {
             named.extend(stored.map(|(_, at)| (at.backend, at.share_prefix)));
         }
         Ok(named)
+    }
+
+    /// As [`Store::named_now`] of whatever else stands where `from` would: that may be at other backends
+    /// too, which have to be asked as well.
+    pub(crate) async fn named_beside(
+        &self,
+        from: &Manifest,
+    ) -> Result<BTreeSet<(BackendUid, Prefix)>, Error> {
+        let (copies, _) = self.follow(from, Patience::All).await?;
+        let others = copies.manifests.iter();
+        let others = others.filter(|other| other.hash() != from.hash());
+        let newest = others.max_by_key(|other| self.rank(other.body()));
+        let newest = newest.ok_or(Error::InsufficientBackends {
+            needed: 1,
+            available: 0,
+            failures: copies.failures,
+        })?;
+        self.named_now(newest).await
     }
 
     /// Those of `places` that the newest version does not name, where `intent` is of an operation
