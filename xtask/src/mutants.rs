@@ -117,8 +117,8 @@ fn mutate(workspace: &Workspace, module: &Module) -> Result<Outcome> {
 }
 
 /// Works on copies in temporary folders, each with builds of its own, as many at a time as there are
-/// cores: what a mutant costs is mostly one crate compiled on one core. The deliberate defects of `planted` are not compiled in, so
-/// no test can notice what becomes of them.
+/// cores: what a mutant costs is mostly one crate compiled on one core. The deliberate defects of
+/// `planted` are not compiled in, so no test can notice what becomes of them.
 fn pass(
     workspace: &Workspace,
     module: &Module,
