@@ -124,6 +124,35 @@ async fn a_stranded_put_whose_manifest_was_collected_since_keeps_its_shares() {
     }
 }
 
+/// A put stopped before its manifest stood anywhere, and another one took its version, at backends of which
+/// only one is among the first's: the others are asked as well, and nothing waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overtaken_put_does_not_wait_for_backends_that_it_does_not_name() {
+    let world = World::with_spares(3, 3, 2);
+    let kind = BackendErrorKind::Unavailable;
+    let fail_from = |at: usize, first| {
+        let effects = first..u64::MAX;
+        world.plans[at].set([Fault::FailEffects { effects, kind }]);
+    };
+    // Identity, segment; then the manifest.
+    (0..5).for_each(|at| fail_from(at, if at < 2 { 0 } else { 2 }));
+    let stopped = world.try_put(b"stopped", named()).await;
+    assert_eq!(stopped.unwrap_err().code(), "INSUFFICIENT_BACKENDS");
+    world.heal();
+    let other = other_client(&world);
+    (3..5).for_each(|at| fail_from(at, 0));
+    other.put_named("genome", b"other").await;
+    world.heal();
+    let report = world.store().recover(|_, _| Ok(())).await.unwrap();
+    assert!(
+        matches!(report.recovered[..], [Recovered::Undone]),
+        "{report:?}"
+    );
+    let found = world.store().find_name("genome").await.unwrap().manifest;
+    assert_eq!(get(&world.store(), &found).await.unwrap().0, b"other");
+    assert_eq!(world.share_names().len(), 3);
+}
+
 /// A source that lets another client put the same name while it is read.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_put_that_was_overtaken_is_taken_back() {
