@@ -200,7 +200,7 @@ impl Checking<'_> {
     async fn share(&self, share: &ShareReader) -> Result<(Vec<ShareFault>, u64), Error> {
         let geometry = &self.reader.geometry;
         let (mut faults, mut records_read, mut bytes) = (Vec::new(), 0, 0);
-        for segment in 0..geometry.segments() {
+        'segments: for segment in 0..geometry.segments() {
             self.report(share, Status::Verifying, bytes);
             if let Err(reason) = share.look_at(geometry, segment).await {
                 if reason.is_out_of_reach() {
@@ -217,7 +217,13 @@ impl Checking<'_> {
                     .clone()
                     .map(|c| geometry.record_len(c) as u64)
                     .sum::<u64>();
-                faults.extend(self.reader.verify(share, run).await?);
+                let found = self.reader.verify(share, run).await?;
+                let mut reasons = found.iter().map(|fault| fault.reason);
+                if let Some(silence) = reasons.find(|reason| reason.is_out_of_reach()) {
+                    faults.push(share.fault(None, None, silence));
+                    break 'segments;
+                }
+                faults.extend(found);
             }
         }
         let end = if faults.is_empty() {

@@ -6,6 +6,9 @@
 //! took its version meanwhile, and either all backends say that they never had this one, or the object
 //! went on from the other. A backend that does not answer postpones recovery; it never decides it.
 //!
+//! A manifest whose shares a collector took is not shown to anybody on the way: whoever followed it
+//! would give up what stood before it.
+//!
 //! What a replaced key made is sealed anew before anybody is told that it is finished: else it would lose
 //! against whatever another installation puts beside it under the present key.
 
@@ -116,6 +119,13 @@ impl Store {
                 Standing::Free => {
                     let known = &sites.known;
                     let former = entry.intent.former.clone();
+                    let places = &entry.intent.places;
+                    // Nobody is shown what cannot be read: a version that follows would give up what
+                    // stood before.
+                    if live && self.is_collected(&manifest, places, known).await? {
+                        self.take_back(&manifest, Some(entry), known).await?;
+                        return Ok(Recovered::Undone);
+                    }
                     self.commit(&manifest, former.as_ref(), known).await?;
                     if self.age_of(manifest.body().maker) > 0 {
                         manifest = self.seal_anew(&manifest)?;

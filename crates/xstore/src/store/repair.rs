@@ -398,17 +398,22 @@ impl Repairing<'_> {
         Ok(())
     }
 
-    /// Once the object named by the index is known to be good, no other attempt is needed.
+    /// Where the object named by the index was found good, no other attempt is needed. What replaced a
+    /// bad one saw to its own; and where none could be made, another attempt may be all that is left.
     async fn remove_leftovers(&self, report: &RepairReport, sites: &Sites) -> Result<(), Error> {
         let reader = Reader::new(self.manifest.body(), sites, &self.store.experience)?;
         let leftovers = report.metadata.iter();
         for fault in leftovers.filter(|fault| fault.what == Metadata::Leftover) {
             let of = report.found.shares.iter();
             let mut of = of.filter(|share| share.backend.as_ref() == Some(&fault.backend));
-            let share = of.next().and_then(|share| reader.of(share.index).next());
-            let Some(share) = share else { continue };
+            let Some(found) = of.next() else { continue };
+            let Some(share) = reader.of(found.index).next() else {
+                continue;
+            };
             let left = share.leftovers(&reader.geometry).await;
-            let left = left.map_err(|reason| refused(share, reason))?;
+            let mut left = left.map_err(|reason| refused(share, reason))?;
+            left.retain(|(segment, _)| found.is_good(*segment));
+            let left: Vec<ObjectKey> = left.into_iter().map(|(_, key)| key).collect();
             share.site.backend.delete(&left).await?;
         }
         Ok(())

@@ -31,6 +31,14 @@ pub struct CheckedShare {
     pub records_read: u64,
 }
 
+impl CheckedShare {
+    /// Whether nothing was found that speaks against `segment`, at a backend that answers.
+    pub(crate) fn is_good(&self, segment: u64) -> bool {
+        let against = |fault: &ShareFault| fault.segment.is_none_or(|of| of == segment);
+        !self.faults.iter().any(against)
+    }
+}
+
 /// Something small that belongs to an object and can be written again without any share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataFault {

@@ -296,11 +296,12 @@ impl ShareReader {
         Ok(attempts)
     }
 
-    /// Objects of this share that are not the ones its index names; no more than a page of them.
+    /// Objects of this share that are not the ones its index names, and their segments; no more than a
+    /// page of them.
     pub(crate) async fn leftovers(
         &self,
         geometry: &Geometry,
-    ) -> Result<Vec<ObjectKey>, FaultReason> {
+    ) -> Result<Vec<(u64, ObjectKey)>, FaultReason> {
         let index = self.known_index(geometry).await?;
         let named = |segment: u64| match index {
             Some(index) => index.get(segment).map(|(attempt, _)| attempt),
@@ -309,15 +310,13 @@ impl ShareReader {
         let prefix = self.names();
         let mut left = Vec::new();
         let listed = for_each_page(&*self.site.backend, &prefix, |keys| {
-            let is_left = |key: &ObjectKey| {
-                let attempt = key
-                    .as_str()
-                    .strip_prefix(&prefix)
-                    .and_then(names::parse_attempt);
-                attempt.is_some_and(|(segment, attempt)| named(segment) != Some(attempt))
+            let leftover = |key: ObjectKey| {
+                let rest = key.as_str().strip_prefix(&prefix)?;
+                let (segment, attempt) = names::parse_attempt(rest)?;
+                (named(segment) != Some(attempt)).then_some((segment, key))
             };
             let room = MAX_LEFTOVERS - left.len();
-            left.extend(keys.into_iter().filter(is_left).take(room));
+            left.extend(keys.into_iter().filter_map(leftover).take(room));
         });
         listed.await.map_err(|failure| backend_reason(&failure))?;
         Ok(left)
