@@ -378,6 +378,11 @@ impl FaultReason {
         }
     }
 
+    /// Whether part of an object may be unreadable (`EIO`) of which another part was read.
+    pub(crate) fn may_be_the_medium(self) -> bool {
+        self == Self::Backend(ReasonKind(BackendErrorKind::Unavailable))
+    }
+
     /// Published code of this reason.
     #[must_use]
     pub const fn code(self) -> &'static str {

@@ -219,7 +219,9 @@ impl Checking<'_> {
                     .sum::<u64>();
                 let found = self.reader.verify(share, run).await?;
                 let mut reasons = found.iter().map(|fault| fault.reason);
-                if let Some(silence) = reasons.find(|reason| reason.is_out_of_reach()) {
+                let is_silence =
+                    |reason: &FaultReason| reason.is_out_of_reach() && !reason.may_be_the_medium();
+                if let Some(silence) = reasons.find(is_silence) {
                     faults.push(share.fault(None, None, silence));
                     break 'segments;
                 }

@@ -284,6 +284,62 @@ async fn what_is_out_of_reach_is_told_apart_and_left_alone() {
     assert!(report.shares.is_empty() && report.metadata.is_empty());
 }
 
+/// A read that comes too late says nothing against the share; one that the medium refuses does, because
+/// the end of the same object was read before.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_replaced_and_what_comes_late_is_not() {
+    for (kind, replaced) in [
+        (BackendErrorKind::Timeout, 0),
+        (BackendErrorKind::AuthFailed, 0),
+        (BackendErrorKind::Unavailable, 1),
+    ] {
+        let world = World::new(2, 3);
+        let manifest = world.put(&payload(CHUNK, 8)).await.manifest;
+        let before = snapshot(&world);
+        let mut lowest = 0;
+        let report = loop {
+            // The first of so many calls at site 0 that it is the records that cannot be read.
+            let calls = lowest..lowest + 1;
+            world.plans[0].set([Fault::FailCalls { calls, kind }]);
+            let report = repair(&world, &manifest).await;
+            world.plans[0].set([]);
+            let report = report.unwrap();
+            if report.found.shares[0].records_read > 0 && !report.found.shares[0].faults.is_empty()
+            {
+                break report;
+            }
+            lowest += 1;
+            assert!(lowest < 100, "no call reads records");
+        };
+        assert_eq!(report.shares.len(), replaced, "{kind:?}");
+        assert_eq!(report.remaining.len(), 1 - replaced, "{kind:?}");
+        assert!(snapshot(&world) == before, "{kind:?}");
+    }
+}
+
+/// What is left of a repair that was stopped between the bad object and the good one, while too few
+/// others answer to make it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_all_there_is_of_a_share_stays() {
+    let world = World::new(2, 3);
+    let data = payload(CHUNK, 6);
+    let manifest = world.put(&data).await.manifest;
+    let before = snapshot(&world);
+    let (key, bytes) = world.segment(0);
+    let beside = format!("{}1", key.as_str().strip_suffix('0').unwrap());
+    world.remove(0, &key);
+    world.replace(0, &ObjectKey::try_new(&beside).unwrap(), bytes);
+    world.fail(1);
+    world.fail(2);
+    let repaired = repair(&world, &manifest).await;
+    assert_eq!(repaired.unwrap_err().code(), "INSUFFICIENT_SHARES");
+    world.heal();
+    let pair = world.reader(&[0, 1]);
+    assert!(get(&pair, &manifest).await.unwrap().0 == data);
+    repair(&world, &manifest).await.unwrap();
+    assert!(snapshot(&world) == before);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn structure_alone_does_not_see_a_flipped_record_and_data_does() {
     let world = World::new(2, 3);
