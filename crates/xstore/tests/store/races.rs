@@ -8,7 +8,8 @@ use xstore::manifest::Body;
 use xstore::placement::FailureDomain;
 use xstore::testing::Fault;
 use xstore::{
-    BackendErrorKind, Effects, Error, Manifest, PutOptions, Recovered, Store, names, nothing_more,
+    BackendErrorKind, Effects, Error, Manifest, ObjectKey, PutOptions, Recovered, Store, names,
+    nothing_more,
 };
 
 use crate::world::{World, get, payload};
@@ -27,10 +28,15 @@ fn other_client(world: &World) -> World {
 /// A put that reached its manifest and then no backend at all.
 async fn stranded_put(world: &World, data: &[u8]) {
     // Identity, segment; then the manifest, which fails everywhere.
+    stranded_after(2, world, data).await;
+}
+
+/// A put that stored so many objects at each backend.
+async fn stranded_after(effects: u64, world: &World, data: &[u8]) {
     for plan in &world.plans {
         let kind = BackendErrorKind::Unavailable;
         plan.set([Fault::FailEffects {
-            effects: 2..u64::MAX,
+            effects: effects..u64::MAX,
             kind,
         }]);
     }
@@ -121,6 +127,40 @@ async fn a_stranded_put_whose_manifest_was_collected_since_keeps_its_shares() {
         assert_eq!(found.manifest.hash(), newest.hash());
         let (data, _) = get(&client.store(), &found.manifest).await.unwrap();
         assert_eq!(data, b"stranded");
+    }
+}
+
+/// A put stopped before its manifest stood anywhere, and a collector took its shares. Wherever its recovery
+/// stops, nobody who follows what they see gives up what was acknowledged.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_collected_is_shown_to_nobody() {
+    let data = payload(100, 1);
+    for stop in 0.. {
+        let world = World::new(2, 3);
+        world.put_named("genome", &data).await;
+        let acknowledged = world.share_names();
+        stranded_after(1, &world, b"stranded").await;
+        for at in 0..3 {
+            let mut stored = world.objects(at).into_keys();
+            let is_dealt =
+                |key: &ObjectKey| key.as_str().contains("/s/") && !acknowledged.contains(key);
+            let dealt = stored.find(is_dealt);
+            world.remove(at, &dealt.unwrap());
+        }
+        world.together.set([Fault::StopAt { effect: stop }]);
+        let recovered = world.store().recover(|_, _| Ok(())).await.unwrap();
+        let stopped = world.together.counts().effects > stop;
+        world.heal();
+        let store = other_client(&world).store();
+        let found = store.find_name("genome").await.unwrap().manifest;
+        let renewed = store.renew(&found, None, Effects::Apply).await;
+        let renewed = renewed.unwrap().manifest;
+        assert!(get(&store, &renewed).await.unwrap().0 == data, "{stop}");
+        if !stopped {
+            assert!(matches!(recovered.recovered[..], [Recovered::Undone]));
+            assert!(stop >= 3, "a copy at each backend");
+            break;
+        }
     }
 }
 
