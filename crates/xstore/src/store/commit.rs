@@ -67,25 +67,9 @@ impl Store {
             self.finish(manifest, None).await?;
         }
         let body = manifest.body();
-        let own = Former::of(manifest);
-        let electorates: Vec<Electorate> = [Some(&own), former]
-            .into_iter()
-            .flatten()
-            .map(Electorate::new)
-            .collect();
-        let mut places: Vec<&Place> = own.places.iter().collect();
-        let former = former.into_iter().flat_map(|former| &former.places);
-        places.extend(former.filter(|place| !electorates[0].backends.contains(&place.backend)));
-        let (mut sited, mut failures): (Vec<(&Site, Prefix)>, _) = (Vec::new(), Vec::new());
-        for place in places {
-            match claimant(sites, place.backend, &place.label) {
-                Some(site) => sited.push((site, place.manifest_prefix)),
-                None => failures.push(unknown(&place.label)),
-            }
-        }
-
+        let voters = Voters::of(manifest, former, sites);
         let bytes = bytes::Bytes::copy_from_slice(manifest.envelope());
-        let copies = sited.iter().map(|(site, prefix)| {
+        let copies = voters.sites.iter().map(|(site, prefix)| {
             let key = names::manifest(body.store_tag, *prefix, body.version, manifest.hash());
             let bytes = bytes.clone();
             async move {
@@ -93,38 +77,46 @@ impl Store {
                 (site.uid, put_in_its_name(backend, &key, bytes).await)
             }
         });
-        let mut stands = BTreeSet::new();
+        let (mut stands, mut failures) = (BTreeSet::new(), voters.absent());
         for (uid, copy) in join_all(copies).await {
             match copy {
                 Ok(()) => _ = stands.insert(uid),
                 Err(error) => failures.extend(error.into_backend()),
             }
         }
-        expect(
-            &electorates,
-            |electorate| electorate.write,
-            &stands,
-            failures,
-        )?;
-
-        if planted::is(Bug::SkipRivals) {
-            return Ok(());
+        voters.expect(|electorate| electorate.write, &stands, failures)?;
+        if !planted::is(Bug::SkipRivals) {
+            self.confirm_among(manifest, &voters).await?;
         }
-        let places: Vec<(Site, Prefix)> = sited
-            .into_iter()
-            .map(|(site, prefix)| (site.clone(), prefix))
-            .collect();
-        let (sequel, line) = self.sequel(manifest, &places).await;
-        expect(
-            &electorates,
-            Electorate::read,
-            &line.answered,
-            line.failures,
-        )?;
+        Ok(())
+    }
+
+    /// What became of `manifest`, by so many answers that nothing that was committed is overlooked.
+    ///
+    /// # Errors
+    /// As [`Store::commit`], unless it is the newest or was followed.
+    pub(crate) async fn confirm(
+        &self,
+        manifest: &Manifest,
+        former: Option<&Former>,
+        sites: &[Site],
+    ) -> Result<Confirmed, Error> {
+        let voters = Voters::of(manifest, former, sites);
+        self.confirm_among(manifest, &voters).await
+    }
+
+    async fn confirm_among(
+        &self,
+        manifest: &Manifest,
+        voters: &Voters,
+    ) -> Result<Confirmed, Error> {
+        let (sequel, line) = self.sequel(manifest, &voters.sites).await;
+        voters.expect(Electorate::read, &line.answered, line.failures)?;
         // W is more than half: of two writers of one version at least one sees the other here, or what
         // followed the other while this one slept.
         match sequel {
-            Sequel::Newest | Sequel::Followed => Ok(()),
+            Sequel::Newest => Ok(Confirmed::Newest),
+            Sequel::Followed => Ok(Confirmed::Followed),
             Sequel::Rival(rival) => Err(rivalry(manifest, &rival)),
             Sequel::Passed | Sequel::Unknown => Err(Error::Conflict(
                 "another client put later versions of this object meanwhile".into(),
@@ -133,31 +125,77 @@ impl Store {
     }
 }
 
+/// What may have become of a manifest that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Confirmed {
+    /// Nothing.
+    Newest,
+    /// A later version goes on from it.
+    Followed,
+}
+
+/// The backends that decide whether a manifest counts: its own, and those of the version it follows.
+struct Voters {
+    electorates: Vec<Electorate>,
+    sites: Vec<(Site, Prefix)>,
+    /// Labels of those that are not there.
+    absent: Vec<String>,
+}
+
+impl Voters {
+    fn of(manifest: &Manifest, former: Option<&Former>, sites: &[Site]) -> Self {
+        let own = Former::of(manifest);
+        let both = [Some(&own), former];
+        let electorates: Vec<Electorate> =
+            both.into_iter().flatten().map(Electorate::new).collect();
+        let mut places: Vec<&Place> = own.places.iter().collect();
+        let former = former.into_iter().flat_map(|former| &former.places);
+        places.extend(former.filter(|place| !electorates[0].backends.contains(&place.backend)));
+        let (mut sited, mut absent) = (Vec::new(), Vec::new());
+        for place in places {
+            match claimant(sites, place.backend, &place.label) {
+                Some(site) => sited.push((site.clone(), place.manifest_prefix)),
+                None => absent.push(place.label.clone()),
+            }
+        }
+        Self {
+            electorates,
+            sites: sited,
+            absent,
+        }
+    }
+
+    fn absent(&self) -> Vec<BackendError> {
+        self.absent.iter().map(|label| unknown(label)).collect()
+    }
+
+    /// Refuses unless `there` has the quorum of every electorate.
+    fn expect(
+        &self,
+        quorum: impl Fn(&Electorate) -> usize,
+        there: &BTreeSet<BackendUid>,
+        failures: Vec<BackendError>,
+    ) -> Result<(), Error> {
+        let short = self
+            .electorates
+            .iter()
+            .map(|electorate| (quorum(electorate), electorate.count(there)))
+            .find(|(needed, available)| available < needed);
+        match short {
+            None => Ok(()),
+            Some((needed, available)) => Err(Error::InsufficientBackends {
+                needed,
+                available,
+                failures,
+            }),
+        }
+    }
+}
+
 /// A backend that does not answer with the identity under which it is looked for.
 fn unknown(label: &str) -> BackendError {
     let cause = "nothing answers there with the identity that the manifest names";
     BackendError::with_source(BackendErrorKind::Unavailable, label, cause)
-}
-
-/// Refuses unless `there` has the quorum of every electorate.
-fn expect(
-    electorates: &[Electorate],
-    quorum: impl Fn(&Electorate) -> usize,
-    there: &BTreeSet<BackendUid>,
-    failures: Vec<BackendError>,
-) -> Result<(), Error> {
-    let short = electorates
-        .iter()
-        .map(|electorate| (quorum(electorate), electorate.count(there)))
-        .find(|(needed, available)| available < needed);
-    match short {
-        None => Ok(()),
-        Some((needed, available)) => Err(Error::InsufficientBackends {
-            needed,
-            available,
-            failures,
-        }),
-    }
 }
 
 /// Two manifests of one version.

@@ -22,6 +22,7 @@ use crate::manifest::{Manifest, STATE_LIVE};
 use crate::names;
 use crate::planted::{self, Bug};
 use crate::store::Store;
+use crate::store::commit::Confirmed;
 use crate::store::sequel::Sequel;
 use crate::store::sites::{Sites, claimant};
 
@@ -123,8 +124,11 @@ impl Store {
                     // Nobody is shown what cannot be read: a version that follows would give up what
                     // stood before.
                     if live && self.is_collected(&manifest, places, known).await? {
-                        self.take_back(&manifest, Some(entry), known).await?;
-                        return Ok(Recovered::Undone);
+                        let now = self.confirm(&manifest, former.as_ref(), known).await?;
+                        if now == Confirmed::Newest {
+                            self.take_back(&manifest, Some(entry), known).await?;
+                            return Ok(Recovered::Undone);
+                        }
                     }
                     self.commit(&manifest, former.as_ref(), known).await?;
                     if self.age_of(manifest.body().maker) > 0 {
