@@ -218,6 +218,7 @@ impl Checking<'_> {
                     .map(|c| geometry.record_len(c) as u64)
                     .sum::<u64>();
                 let found = self.reader.verify(share, run).await?;
+                // Whoever comes late or asks who we are has said nothing against the share.
                 let mut reasons = found.iter().map(|fault| fault.reason);
                 let is_silence =
                     |reason: &FaultReason| reason.is_out_of_reach() && !reason.may_be_the_medium();

@@ -164,6 +164,45 @@ async fn what_was_collected_is_shown_to_nobody() {
     }
 }
 
+/// A put of which one copy stood, and which another installation saw and followed, so its shares are gone;
+/// and of those who know that, nobody answers. Recovery waits, and puts nothing beside what followed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_followed_where_nobody_answers_is_not_taken_back() {
+    let world = World::new(2, 3);
+    for (at, plan) in world.plans.iter().enumerate() {
+        plan.set([Fault::FailEffects {
+            effects: if at == 0 { 3 } else { 2 }..u64::MAX,
+            kind: BackendErrorKind::Unavailable,
+        }]);
+    }
+    let stopped = world.try_put(b"stranded", named()).await;
+    assert_eq!(stopped.unwrap_err().code(), "INSUFFICIENT_BACKENDS");
+    world.heal();
+    let other = other_client(&world);
+    let data = payload(100, 1);
+    let followed = other.put_named("genome", &data).await.manifest;
+    assert_eq!(followed.body().version, 2);
+    // Site 0 never heard of what followed.
+    for key in world.objects(0).into_keys() {
+        if key.as_str().contains("/o/") && key.as_str().contains("/2/") {
+            world.remove(0, &key);
+        }
+    }
+    let before = world.objects(0);
+    world.fail(1);
+    world.fail(2);
+    let report = world.store().recover(|_, _| Ok(())).await.unwrap();
+    assert_eq!((report.recovered.len(), report.postponed.len()), (0, 1));
+    assert!(world.objects(0) == before, "nothing is put beside it");
+    world.heal();
+    for client in [&world, &other] {
+        let store = client.store();
+        store.recover(|_, _| Ok(())).await.unwrap();
+        let found = store.find_name("genome").await.unwrap().manifest;
+        assert!(get(&store, &found).await.unwrap().0 == data);
+    }
+}
+
 /// A put stopped before its manifest stood anywhere, and another one took its version, at backends of which
 /// only one is among the first's: the others are asked as well, and nothing waits.
 #[tokio::test(flavor = "multi_thread")]
