@@ -13,7 +13,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// Layer of every crate that exists or is planned; a crate that is not named here is refused.
-const LAYERS: [(&str, u8); 13] = [
+const LAYERS: [(&str, u8); 14] = [
     ("xorida-core", 1),
     ("genomic-formats", 1),
     ("xstore", 2),
@@ -21,6 +21,7 @@ const LAYERS: [(&str, u8); 13] = [
     ("securegenomics", 2),
     ("genomicshare", 3),
     ("xstore-backends", 3),
+    ("xstore-testkit", 3), // reaches no user, see TESTS_ONLY
     ("securegenomics-study", 3),
     ("securegenomics-fhe", 3),
     ("securegenomics-prio", 3),
@@ -52,6 +53,9 @@ const REFUSED: [(&str, &str, &str); 4] = [
 /// Providers are chosen by the apps; libraries below them take the backend trait.
 const APPS_ONLY: &str = "xstore-backends";
 const LOWEST_APP_LAYER: u8 = 4;
+
+/// Servers and faults for tests: nothing that a user gets may link it.
+const TESTS_ONLY: &str = "xstore-testkit";
 
 /// `no_std` bytes and algebra: nothing here may reach `xorida-core`, at any depth.
 const KEPT_OUT_OF_CORE: [&str; 3] = ["serde", "tokio", "getrandom"];
@@ -137,6 +141,9 @@ fn objection((from, layer): (&str, u8), (to, below): (&str, u8)) -> Option<&'sta
     if below >= layer {
         return Some("arrows point strictly down");
     }
+    if to == TESTS_ONLY {
+        return Some("it is for tests: a dev-dependency only");
+    }
     if to == APPS_ONLY && layer < LOWEST_APP_LAYER {
         return Some("only the apps choose providers");
     }
@@ -205,6 +212,13 @@ mod tests {
     fn providers_stay_with_the_apps_whatever_the_layers_say() {
         assert!(objection(("study", 3), (APPS_ONLY, 2)).is_some());
         assert!(objection(("study", LOWEST_APP_LAYER), (APPS_ONLY, 2)).is_none());
+    }
+
+    #[test]
+    fn no_crate_links_what_is_for_tests() {
+        let found = check("xgene-cli", &[TESTS_ONLY]);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].contains("dev-dependency"), "{}", found[0]);
     }
 
     #[test]

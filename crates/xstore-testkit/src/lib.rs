@@ -1,0 +1,9 @@
+//! Servers and faults for the tests of storage backends. A dev-dependency only: it reaches no user.
+//!
+//! Everything listens on the loopback, on a port that the system picks, and stops when dropped.
+//! What a test asks for in vain ends in a panic that says so, since nobody could handle an error.
+//!
+//! - [`gcs`]: a strict stand-in for Google Cloud Storage, which cannot be run locally.
+
+pub mod gcs;
+mod listener;
