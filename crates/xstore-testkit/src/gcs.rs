@@ -62,6 +62,7 @@ impl Default for Options {
 
 /// What the service account may do in a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Access {
     /// Nothing: every request answers 403.
     Denied,
@@ -73,6 +74,7 @@ pub enum Access {
 
 /// Whether a bucket keeps what is deleted or overwritten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Versioning {
     /// Gone is gone.
     Suspended,

@@ -14,29 +14,29 @@ pub(super) struct Query {
     pub(super) prefix: String,
     /// Names that have it after the prefix are shown as one common prefix, which ends with it.
     pub(super) delimiter: Option<String>,
-    pub(super) from: From,
+    pub(super) start: Start,
     /// Entries at most, if the client set a bound.
     pub(super) max_keys: Option<usize>,
 }
 
 /// Where a page starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum From {
+pub(super) enum Start {
     #[default]
-    Start,
+    Beginning,
     /// Behind this name.
-    Name(String),
+    AfterName(String),
     /// Behind everything that begins with this common prefix.
-    Prefix(String),
+    AfterPrefix(String),
 }
 
-impl From {
+impl Start {
     /// The opaque form in which clients carry it.
     fn token(&self) -> String {
         let (kind, name) = match self {
-            Self::Start => ("", ""),
-            Self::Name(name) => ("n", name.as_str()),
-            Self::Prefix(prefix) => ("p", prefix.as_str()),
+            Self::Beginning => ("", ""),
+            Self::AfterName(name) => ("n", name.as_str()),
+            Self::AfterPrefix(prefix) => ("p", prefix.as_str()),
         };
         BASE64_URL_SAFE_NO_PAD.encode(format!("{kind}{name}"))
     }
@@ -45,17 +45,17 @@ impl From {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
         let text = String::from_utf8(bytes).ok()?;
         if let Some(name) = text.strip_prefix('n') {
-            return Some(Self::Name(name.to_owned()));
+            return Some(Self::AfterName(name.to_owned()));
         }
         text.strip_prefix('p')
-            .map(|prefix| Self::Prefix(prefix.to_owned()))
+            .map(|prefix| Self::AfterPrefix(prefix.to_owned()))
     }
 
     fn is_before(&self, name: &str) -> bool {
         match self {
-            Self::Start => true,
-            Self::Name(last) => name > last.as_str(),
-            Self::Prefix(last) => name > last.as_str() && !name.starts_with(last.as_str()),
+            Self::Beginning => true,
+            Self::AfterName(last) => name > last.as_str(),
+            Self::AfterPrefix(last) => name > last.as_str() && !name.starts_with(last.as_str()),
         }
     }
 }
@@ -67,10 +67,10 @@ enum Entry<'a> {
 }
 
 impl Entry<'_> {
-    fn behind(&self) -> From {
+    fn behind(&self) -> Start {
         match self {
-            Self::Object(name, _) => From::Name((*name).to_owned()),
-            Self::Prefix(prefix) => From::Prefix((*prefix).to_owned()),
+            Self::Object(name, _) => Start::AfterName((*name).to_owned()),
+            Self::Prefix(prefix) => Start::AfterPrefix((*prefix).to_owned()),
         }
     }
 }
@@ -83,26 +83,29 @@ pub(super) fn page(bucket_name: &str, bucket: &Bucket, query: &Query, page_len: 
     let mut entries = entries(bucket, query, bound.saturating_add(1));
     let next = (entries.len() > bound).then(|| {
         entries.truncate(bound);
-        entries.last().map_or(From::Start, Entry::behind).token()
+        entries
+            .last()
+            .map_or(Start::Beginning, Entry::behind)
+            .token()
     });
     document(bucket_name, query, &entries, next.as_deref())
 }
 
 fn entries<'a>(bucket: &'a Bucket, query: &Query, bound: usize) -> Vec<Entry<'a>> {
     let mut entries: Vec<Entry<'a>> = Vec::new();
-    let mut from = query.from.clone();
+    let mut start = query.start.clone();
     for (name, object) in bucket.objects() {
         if entries.len() == bound {
             break;
         }
-        if !name.starts_with(&query.prefix) || !from.is_before(name) {
+        if !name.starts_with(&query.prefix) || !start.is_before(name) {
             continue;
         }
         let entry = match common_prefix(name, query) {
             Some(prefix) => Entry::Prefix(prefix),
             None => Entry::Object(name, object),
         };
-        from = entry.behind();
+        start = entry.behind();
         entries.push(entry);
     }
     entries

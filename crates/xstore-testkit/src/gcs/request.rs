@@ -11,7 +11,7 @@ use hyper::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
 use super::answer::Refusal;
-use super::list::{From, Query};
+use super::list::{Query, Start};
 
 const IF_GENERATION: HeaderName = HeaderName::from_static("x-goog-if-generation-match");
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
@@ -45,7 +45,7 @@ pub(super) enum Action {
     },
     Get {
         object: String,
-        range: Option<Bytes>,
+        range: Option<ByteRange>,
     },
     Head {
         object: String,
@@ -60,13 +60,13 @@ pub(super) enum Action {
 
 /// One range of a `Range` header (RFC 9110, 14.1.2); both ends are part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bytes {
+pub(super) enum ByteRange {
     FromTo(u64, u64),
     From(u64),
     Last(u64),
 }
 
-impl Bytes {
+impl ByteRange {
     fn parse(header: &HeaderValue) -> Option<Self> {
         let (first, last) = header
             .to_str()
@@ -132,7 +132,8 @@ impl Action {
             }
             Method::GET => {
                 let range = headers.get(RANGE).map(|range| {
-                    Bytes::parse(range).ok_or_else(|| Refusal::invalid("not one range of bytes"))
+                    ByteRange::parse(range)
+                        .ok_or_else(|| Refusal::invalid("not one range of bytes"))
                 });
                 let range = range.transpose()?;
                 Ok(Self::Get { object, range })
@@ -257,7 +258,7 @@ fn list_query(pairs: Vec<(String, String)>) -> Result<Query, Refusal> {
             "prefix" => query.prefix = value,
             // An empty delimiter is none.
             "delimiter" => query.delimiter = Some(value).filter(|value| !value.is_empty()),
-            "start-after" => query.from = From::Name(value),
+            "start-after" => query.start = Start::AfterName(value),
             "continuation-token" => token = Some(value),
             "max-keys" => query.max_keys = Some(max_keys(&value)?),
             _ => return Err(Refusal::not_implemented(&name)),
@@ -268,8 +269,8 @@ fn list_query(pairs: Vec<(String, String)>) -> Result<Query, Refusal> {
     }
     // The token knows where the last page ended, whatever it started after.
     if let Some(token) = token {
-        let from = From::of_token(&token);
-        query.from = from.ok_or_else(|| Refusal::invalid("not a continuation token"))?;
+        let start = Start::of_token(&token);
+        query.start = start.ok_or_else(|| Refusal::invalid("not a continuation token"))?;
     }
     Ok(query)
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -34,7 +34,7 @@ pub(super) fn answer(state: &mut State, parts: &Parts, body: &[u8]) -> Response<
     };
     let mut response = Response::new(Full::from(json.to_string()));
     *response.status_mut() = status;
-    let json = hyper::header::HeaderValue::from_static("application/json; charset=utf-8");
+    let json = HeaderValue::from_static("application/json; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, json);
     response
 }

@@ -11,7 +11,7 @@ use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 use xstore_testkit::gcs::{Fake, Options};
 
-use super::setup::{BUCKET, builder, fake, fake_with, store};
+use super::setup::{BUCKET, builder, client, fake, fake_with, store};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const READ_SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_only";
@@ -95,7 +95,7 @@ async fn exchange(fake: &Fake, assertion: &str) -> (u16, Value) {
 async fn post(fake: &Fake, fields: &[(&str, &str)]) -> (u16, Value) {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.extend_pairs(fields);
-    let request = reqwest::Client::new()
+    let request = client()
         .post(fake.token_uri())
         .header("content-type", "application/x-www-form-urlencoded")
         .body(form.finish());
@@ -110,7 +110,7 @@ async fn post(fake: &Fake, fields: &[(&str, &str)]) -> (u16, Value) {
 /// The status of a listing with this bearer token.
 async fn status_with(fake: &Fake, bearer: &str) -> u16 {
     let url = format!("{}/{BUCKET}?list-type=2", fake.base_url());
-    let request = reqwest::Client::new().get(url).bearer_auth(bearer);
+    let request = client().get(url).bearer_auth(bearer);
     request.send().await.unwrap().status().as_u16()
 }
 
@@ -254,7 +254,7 @@ async fn other_forms_are_refused() {
         let (status, json) = post(&fake, &fields).await;
         assert_eq!((status, &json["error"]), (400, &json!(error)), "{fields:?}");
     }
-    let response = reqwest::get(fake.token_uri()).await.unwrap();
+    let response = client().get(fake.token_uri()).send().await.unwrap();
     assert_eq!(response.status(), 400);
 }
 
@@ -297,10 +297,7 @@ async fn a_scope_to_read_does_not_write() {
     let bearer = signer.sign(&signer.header(), &claims);
     assert_eq!(status_with(&fake, &bearer).await, 200);
     let url = format!("{}/{BUCKET}/object", fake.base_url());
-    let put = reqwest::Client::new()
-        .put(url)
-        .bearer_auth(bearer)
-        .body("1");
+    let put = client().put(url).bearer_auth(bearer).body("1");
     assert_eq!(put.send().await.unwrap().status(), 403);
 }
 

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use xstore_testkit::gcs::{Access, Fake, Versioning};
 
-use super::setup::{BUCKET, fake, store};
+use super::setup::{BUCKET, client, fake, store};
 
 /// A service with a token for it.
 struct Service {
@@ -20,7 +20,7 @@ impl Service {
         let store = store(&fake);
         let credential = store.credentials().get_credential().await.unwrap();
         let token = credential.bearer.clone();
-        let client = Client::new();
+        let client = client();
         Self {
             fake,
             client,
@@ -57,10 +57,16 @@ impl Service {
         )
     }
 
-    /// What the service answers to bytes, up to the end of the connection.
-    async fn raw(&self, request: &str) -> String {
+    /// What the service answers to an upload that no client would send. It ends with the
+    /// connection, at the latest when the client has sent all it will send.
+    async fn raw_put(&self, headers: &str, body: &str) -> String {
         let address = self.fake.base_url().replace("http://", "");
         let mut stream = TcpStream::connect(address).await.unwrap();
+        let token = &self.token;
+        let request = format!(
+            "PUT /{BUCKET}/raw HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\n{headers}\r\n{body}"
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut answer = String::new();
@@ -364,7 +370,7 @@ async fn versioning_can_be_asked_for() {
 async fn a_request_without_proof_is_challenged() {
     let service = Service::start().await;
     let url = format!("{}/{BUCKET}/object", service.fake.base_url());
-    let response = reqwest::get(url).await.unwrap();
+    let response = client().get(url).send().await.unwrap();
     assert_eq!(response.status(), 401);
     assert!(response.headers().contains_key("www-authenticate"));
     assert!(
@@ -379,23 +385,17 @@ async fn a_request_without_proof_is_challenged() {
 #[tokio::test]
 async fn an_upload_has_a_length_and_arrives_whole() {
     let service = Service::start().await;
-    let token = &service.token;
-    let head =
-        format!("PUT /{BUCKET}/cut HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n");
-    let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n");
-    let answer = service.raw(&chunked).await;
-    assert!(answer.starts_with("HTTP/1.1 411 "), "{answer}");
-    assert!(answer.contains("MissingContentLength"), "{answer}");
-    let neither = service.raw(&format!("{head}\r\n")).await;
-    assert!(neither.starts_with("HTTP/1.1 411 "), "{neither}");
-    let cut = service
-        .raw(&format!("{head}Content-Length: 10\r\n\r\n12345"))
-        .await;
-    assert_eq!(cut, "");
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    for answer in [
+        service.raw_put(chunked, "1\r\nx\r\n0\r\n\r\n").await,
+        service.raw_put("", "").await,
+    ] {
+        assert!(answer.starts_with("HTTP/1.1 411 "), "{answer}");
+        assert!(answer.contains("MissingContentLength"), "{answer}");
+    }
+    assert_eq!(service.raw_put("Content-Length: 10\r\n", "12345").await, "");
     assert!(service.fake.objects(BUCKET).is_empty());
-    let whole = service
-        .raw(&format!("{head}Content-Length: 5\r\n\r\n12345"))
-        .await;
+    let whole = service.raw_put("Content-Length: 5\r\n", "12345").await;
     assert!(whole.starts_with("HTTP/1.1 200 "), "{whole}");
-    assert_eq!(service.fake.objects(BUCKET)["cut"], "12345");
+    assert_eq!(service.fake.objects(BUCKET)["raw"], "12345");
 }

@@ -4,6 +4,7 @@ use std::sync::Once;
 
 use object_store::RetryConfig;
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
+use reqwest::Client;
 use xstore_testkit::gcs::{Fake, Options};
 
 pub(crate) const BUCKET: &str = "shares";
@@ -43,4 +44,9 @@ pub(crate) fn builder(key_file: &str) -> GoogleCloudStorageBuilder {
 
 pub(crate) fn store(fake: &Fake) -> GoogleCloudStorage {
     builder(&fake.service_account_json()).build().unwrap()
+}
+
+/// A client without certificates: there is no TLS here, and reading them takes longer than a test.
+pub(crate) fn client() -> Client {
+    Client::builder().tls_certs_only([]).build().unwrap()
 }
