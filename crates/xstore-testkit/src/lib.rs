@@ -4,8 +4,10 @@
 //! What a test asks for in vain ends in a panic that says so, since nobody could handle an error.
 //!
 //! - [`gcs`]: a strict stand-in for Google Cloud Storage, which cannot be run locally;
-//! - [`proxy`]: a reverse proxy in front of any server that speaks HTTP/1.1, with faults.
+//! - [`proxy`]: a reverse proxy in front of any server that speaks HTTP/1.1, with faults;
+//! - [`silent`]: a server that accepts and never answers.
 
 pub mod gcs;
 mod listener;
 pub mod proxy;
+pub mod silent;
