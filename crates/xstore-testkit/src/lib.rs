@@ -5,9 +5,11 @@
 //!
 //! - [`gcs`]: a strict stand-in for Google Cloud Storage, which cannot be run locally;
 //! - [`proxy`]: a reverse proxy in front of any server that speaks HTTP/1.1, with faults;
-//! - [`silent`]: a server that accepts and never answers.
+//! - [`silent`]: a server that accepts and never answers;
+//! - [`servers`]: finds the real servers that `cargo xtask servers up` started.
 
 pub mod gcs;
 mod listener;
 pub mod proxy;
+pub mod servers;
 pub mod silent;
