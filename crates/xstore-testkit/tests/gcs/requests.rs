@@ -261,6 +261,22 @@ async fn nothing_unknown_is_passed_over() {
 }
 
 #[tokio::test]
+async fn what_decides_is_said_once_and_a_body_only_where_it_belongs() {
+    let service = Service::start().await;
+    let object = &format!("/{BUCKET}/object");
+    let condition = ("x-goog-if-generation-match", "0");
+    let range = ("range", "bytes=0-1");
+    for (method, twice) in [("PUT", condition), ("GET", range)] {
+        let refusal = service.refusal(method, object, &[twice, twice]).await;
+        assert_eq!(refusal, (400, "InvalidArgument".to_owned()), "{method}");
+    }
+    let url = format!("{}{object}", service.fake.base_url());
+    let request = service.client.delete(url).bearer_auth(&service.token);
+    let answer = request.body("body").send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+}
+
+#[tokio::test]
 async fn queries_are_read_to_the_last_parameter() {
     let service = Service::start().await;
     for (query, status, code) in [
