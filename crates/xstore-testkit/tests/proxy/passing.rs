@@ -43,6 +43,27 @@ async fn what_has_no_body_stays_without() {
 }
 
 #[tokio::test]
+async fn what_is_about_one_hop_is_not_passed_on() {
+    let setup = Setup::new([]).await;
+    for _ in 0..2 {
+        let delete = setup
+            .request(Method::DELETE, "/o")
+            .header("Connection", "keep-alive");
+        let answer = delete
+            .header("Keep-Alive", "timeout=5")
+            .send()
+            .await
+            .unwrap();
+        assert!(!answer.headers().contains_key("connection"), "{answer:?}");
+    }
+    for seen in setup.seen() {
+        assert!(!seen.headers.contains_key("connection"), "{seen:?}");
+        assert!(!seen.headers.contains_key("keep-alive"), "{seen:?}");
+    }
+    assert_eq!(setup.proxy.plan().counts().connections, 1);
+}
+
+#[tokio::test]
 async fn large_bodies_pass_and_are_counted() {
     let setup = Setup::new([]).await;
     let large = "x".repeat(8 << 20);

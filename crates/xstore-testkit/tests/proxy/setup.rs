@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Once};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, HeaderMap};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
@@ -92,7 +92,8 @@ async fn start(seen: Arc<Mutex<Vec<Seen>>>) -> String {
     format!("http://{address}")
 }
 
-/// GET is answered with [`BODY`], and anything else with the number of the request.
+/// GET is answered with [`BODY`], DELETE with the end of the connection, and anything else but HEAD
+/// with the number of the request.
 async fn answer(
     seen: Arc<Mutex<Vec<Seen>>>,
     request: Request<Incoming>,
@@ -115,10 +116,10 @@ async fn answer(
             let head = Response::builder().header(CONTENT_LENGTH, BODY.len());
             head.body(Full::default()).unwrap()
         }
-        Method::DELETE => Response::builder()
-            .status(204)
-            .body(Full::default())
-            .unwrap(),
+        Method::DELETE => {
+            let gone = Response::builder().status(204).header(CONNECTION, "close");
+            gone.body(Full::default()).unwrap()
+        }
         _ => Response::new(Full::from(number.to_string())),
     };
     Ok(answer)
