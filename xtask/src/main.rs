@@ -15,6 +15,7 @@ mod pattern;
 mod planted;
 mod process;
 mod random;
+mod servers;
 mod simulate;
 mod size;
 mod tools;
@@ -44,6 +45,10 @@ usage: cargo xtask COMMAND
   kill [--count N] [--size BYTES] [--seed N] [--operation X]
                                         stop `xgene` at random moments: 200 times, 8MiB;
                                         X: split, get, put, delete, repair, gc or migrate
+  servers up|down|status|install [NAME ...]
+                                        real servers on free ports of loopback, all of them unless
+                                        named: redis, moto, azurite, radosgw;
+                                        `up` takes down those of an earlier `up` first
   bench [floors|ours|peers]             the benches of benches/: floors and ours
   bench memory [--size BYTES]           peak memory of split and get of a stream: 10GB
   bench small [--count N]               cost of one object of 1 KiB in a store of many: 100000 in
@@ -76,6 +81,7 @@ fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
         "planted" => planted::run(&workspace, args),
         "mutants" => mutants::run(&workspace, args),
         "kill" => kill::run(&workspace, args),
+        "servers" => servers::run(&workspace, args),
         "bench" => bench::run(&workspace, args),
         other => bail!("no command {other:?}\n\n{USAGE}"),
     }
