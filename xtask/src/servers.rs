@@ -13,8 +13,10 @@ mod probe;
 mod radosgw;
 mod redis;
 mod secret;
+mod sftp;
 mod site;
 mod state;
+mod webdav;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +43,7 @@ struct Server {
     start: fn(&mut Site<'_>) -> Result<Access>,
 }
 
-const SERVERS: [Server; 4] = [
+const SERVERS: [Server; 6] = [
     Server {
         name: "redis",
         install: redis::install,
@@ -61,6 +63,16 @@ const SERVERS: [Server; 4] = [
         name: "radosgw",
         install: radosgw::install,
         start: radosgw::start,
+    },
+    Server {
+        name: "webdav",
+        install: webdav::install,
+        start: webdav::start,
+    },
+    Server {
+        name: "sftp",
+        install: sftp::install,
+        start: sftp::start,
     },
 ];
 

@@ -18,7 +18,7 @@ pub(super) struct Packaged {
 }
 
 /// Where Debian puts what is not in the `PATH` of a user.
-const FOLDERS: [&str; 2] = ["/usr/sbin", "/sbin"];
+const FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/lib/lighttpd"];
 
 /// Installs the packages of those files that are nowhere.
 ///
