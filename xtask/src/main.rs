@@ -47,7 +47,7 @@ usage: cargo xtask COMMAND
                                         X: split, get, put, delete, repair, gc or migrate
   servers up|down|status|install [NAME ...]
                                         real servers on free ports of loopback, all of them unless
-                                        named: redis, moto, azurite, radosgw, webdav, sftp;
+                                        named: redis, moto, azurite, radosgw, webdav, sftp, s3s-fs;
                                         `up` takes down those of an earlier `up` first
   bench [floors|ours|peers]             the benches of benches/: floors and ours
   bench memory [--size BYTES]           peak memory of split and get of a stream: 10GB

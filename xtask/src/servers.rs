@@ -12,6 +12,7 @@ mod moto;
 mod probe;
 mod radosgw;
 mod redis;
+mod s3s_fs;
 mod secret;
 mod sftp;
 mod site;
@@ -43,7 +44,7 @@ struct Server {
     start: fn(&mut Site<'_>) -> Result<Access>,
 }
 
-const SERVERS: [Server; 6] = [
+const SERVERS: [Server; 7] = [
     Server {
         name: "redis",
         install: redis::install,
@@ -73,6 +74,11 @@ const SERVERS: [Server; 6] = [
         name: "sftp",
         install: sftp::install,
         start: sftp::start,
+    },
+    Server {
+        name: "s3s-fs",
+        install: s3s_fs::install,
+        start: s3s_fs::start,
     },
 ];
 

@@ -1,4 +1,4 @@
-//! Cargo tools that a check needs: built once into the target folder, at a fixed version.
+//! Programs of the registry that a check needs: built once into the target folder, at a fixed version.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -13,6 +13,7 @@ use crate::workspace::Workspace;
 pub(crate) struct Tool {
     name: &'static str,
     version: &'static str,
+    features: &'static str,
 }
 
 /// Licences, bans and sources of the dependencies. Its default features fetch advisories from the
@@ -20,18 +21,28 @@ pub(crate) struct Tool {
 pub(crate) const CARGO_DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
+    features: "",
 };
 
 /// Drives libFuzzer; with `-s none` it needs no nightly compiler.
 pub(crate) const CARGO_FUZZ: Tool = Tool {
     name: "cargo-fuzz",
     version: "0.13.2",
+    features: "",
 };
 
 /// Plants one small defect at a time and runs the tests.
 pub(crate) const CARGO_MUTANTS: Tool = Tool {
     name: "cargo-mutants",
     version: "27.1.0",
+    features: "",
+};
+
+/// An S3 server on a folder. Later versions want a newer compiler.
+pub(crate) const S3S_FS: Tool = Tool {
+    name: "s3s-fs",
+    version: "0.14.1",
+    features: "binary",
 };
 
 impl Tool {
@@ -54,11 +65,11 @@ impl Tool {
     }
 
     fn is_installed(&self, binary: &PathBuf) -> bool {
-        let output = Command::new(binary)
-            .arg(self.subcommand())
-            .arg("--version")
-            .stdin(Stdio::null())
-            .output();
+        let mut command = Command::new(binary);
+        if self.name != self.subcommand() {
+            command.arg(self.subcommand());
+        }
+        let output = command.arg("--version").stdin(Stdio::null()).output();
         let expected = format!("{} {}", self.name, self.version);
         output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == expected)
     }
@@ -72,6 +83,8 @@ impl Tool {
         command
             .args([
                 "--no-default-features",
+                "--features",
+                self.features,
                 self.name,
                 "--version",
                 self.version,
