@@ -10,12 +10,14 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use crate::args::Args;
+use crate::servers::{self, Servers};
 use crate::tools::CARGO_DENY;
 use crate::workspace::Workspace;
 use crate::{bench, codes, fuzz, kill, layers, planted, process, simulate};
 
 pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
     let full = args.switch("--full");
+    let wanted = wanted_servers(full, &mut args)?;
     args.finish()?;
     let kills = if full {
         kill::FULL_COUNT
@@ -24,7 +26,10 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
     };
     step("format", || format(workspace))?;
     step("lints", || cargo(workspace, &CLIPPY))?;
-    let counts = step("tests", || test_run::run(workspace))?;
+    let counts = {
+        let servers = step("servers", || start_servers(workspace, &wanted))?;
+        step("tests", || test_run::run(workspace, &servers))?
+    };
     step("documentation", || documentation(workspace))?;
     step("features", || features::run(workspace))?;
     step("layers", || layers::run(workspace, Args::new([])))?;
@@ -50,6 +55,26 @@ const CLIPPY: [&str; 7] = [
     "-D",
     "warnings",
 ];
+
+/// Servers that start in seconds; the others wait for `--full`.
+const QUICK_SERVERS: [&str; 3] = ["redis", "moto", "azurite"];
+
+/// The servers of this run: the quick ones, or all, but those named by `--without`.
+fn wanted_servers(full: bool, args: &mut Args) -> Result<Vec<String>> {
+    let mut wanted: Vec<String> = servers::names()
+        .filter(|name| full || QUICK_SERVERS.contains(name))
+        .map(str::to_owned)
+        .collect();
+    while let Some(name) = args.value::<String>("--without")? {
+        servers::require_known(&name)?;
+        wanted.retain(|server| *server != name);
+    }
+    Ok(wanted)
+}
+
+fn start_servers<'a>(workspace: &'a Workspace, names: &[String]) -> Result<Servers<'a>> {
+    Servers::up(workspace, names).context("`--without NAME` does without a server and its tests")
+}
 
 /// Runs one check between a header and its duration.
 fn step<T>(name: &'static str, check: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -88,4 +113,24 @@ fn dependencies(workspace: &Workspace) -> Result<()> {
         .current_dir(workspace.root())
         .stdin(std::process::Stdio::null());
     process::run(&mut command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_the_quick_ones_or_all_but_those_refused() {
+        let wanted = |full, line: &str| {
+            let mut args = Args::new(line.split_whitespace().map(str::to_owned));
+            let wanted = wanted_servers(full, &mut args);
+            args.finish().map(|()| wanted)?
+        };
+        assert_eq!(wanted(false, "").unwrap(), QUICK_SERVERS);
+        let twice = "--without moto --without redis";
+        assert_eq!(wanted(false, twice).unwrap(), ["azurite"]);
+        let all = wanted(true, "--without radosgw").unwrap();
+        assert_eq!(all.len(), servers::names().count() - 1);
+        assert!(wanted(false, "--without minio").is_err());
+    }
 }

@@ -32,7 +32,8 @@ use crate::workspace::Workspace;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  ci [--full]                           every check; --full adds planted, more kills and bench
+  ci [--full] [--without SERVER ...]    every check; --full adds all servers, planted, more kills and
+                                        bench; tests of a server left out may skip themselves
   layers                                crates depend downwards only
   codes [--check]                       write docs/errors.md; --check only compares
   fuzz [--seconds N] [TARGET]           fuzz every target, 20 s each unless told

@@ -136,6 +136,7 @@ pub(crate) fn require_known(name: &str) -> Result<()> {
 #[derive(Debug)]
 pub(crate) struct Servers<'a> {
     workspace: &'a Workspace,
+    names: Vec<&'static str>,
     stopped_on_drop: bool,
 }
 
@@ -149,6 +150,7 @@ impl<'a> Servers<'a> {
         State::default().write(&state_file(workspace))?;
         let running = Self {
             workspace,
+            names: servers.iter().map(|server| server.name).collect(),
             stopped_on_drop: true,
         };
         for server in &servers {
@@ -160,6 +162,11 @@ impl<'a> Servers<'a> {
     /// The state file, for [`VARIABLE`].
     pub(crate) fn state_file(&self) -> PathBuf {
         state_file(self.workspace)
+    }
+
+    /// The servers that are not among these.
+    pub(crate) fn absent(&self) -> impl Iterator<Item = &'static str> {
+        names().filter(|name| !self.names.contains(name))
     }
 
     fn leave_running(mut self) -> PathBuf {
