@@ -1,7 +1,8 @@
 //! Checks, benches and generated documents of this workspace, run as `cargo xtask`.
 //!
 //! What CI does is exactly `cargo xtask ci`, so that a developer can do the same at a desk. Tools that
-//! a step needs are installed on demand below the target folder; nothing global is changed.
+//! a step needs are installed on demand below the target folder. Nothing global is changed, but that
+//! `servers` installs packages of the distribution where it is root.
 
 mod args;
 mod bench;
