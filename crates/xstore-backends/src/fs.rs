@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use xstore::{BackendError, Capabilities, ListPage, ObjectKey, ObjectMeta, Put, StorageBackend};
+use xstore::{
+    BackendError, Capabilities, Erasure, ListPage, ObjectKey, ObjectMeta, Put, StorageBackend,
+};
 
 mod buffers;
 mod delete;
@@ -123,5 +125,10 @@ impl StorageBackend for FsBackend {
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
         let paths: Vec<_> = keys.iter().map(ObjectPath::new).collect();
         self.run(move |root| delete::delete(root, &paths)).await
+    }
+
+    /// A snapshot of the file system below is out of sight.
+    async fn erasure(&self) -> Result<Erasure, BackendError> {
+        Ok(Erasure::Erases)
     }
 }

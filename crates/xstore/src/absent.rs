@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::backend::{
-    BackendError, BackendErrorKind, Capabilities, ListPage, ObjectKey, ObjectMeta, Put,
+    BackendError, BackendErrorKind, Capabilities, Erasure, ListPage, ObjectKey, ObjectMeta, Put,
     StorageBackend,
 };
 
@@ -71,6 +71,10 @@ impl StorageBackend for Absent {
     }
 
     async fn delete(&self, _: &[ObjectKey]) -> Result<(), BackendError> {
+        Err(self.failure())
+    }
+
+    async fn erasure(&self) -> Result<Erasure, BackendError> {
         Err(self.failure())
     }
 }

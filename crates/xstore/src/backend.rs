@@ -111,6 +111,32 @@ pub struct ObjectMeta {
     pub modified: Option<SystemTime>,
 }
 
+/// What becomes of bytes that are deleted, as far as the backend tells.
+///
+/// A backend that is not trusted with the bytes is not trusted with their end either: what it keeps
+/// in secret nobody can know. What it keeps openly, it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Erasure {
+    /// They go; nothing says that they are kept.
+    Erases,
+    /// They are kept, by versions, a retention policy or a time to undo; and which.
+    Keeps(&'static str),
+    /// It does not tell, and why.
+    Untold(&'static str),
+}
+
+impl Erasure {
+    /// Why nobody can say that deleted bytes are gone; `None` when nothing speaks against it.
+    #[must_use]
+    pub const fn doubt(self) -> Option<&'static str> {
+        match self {
+            Self::Erases => None,
+            Self::Keeps(why) | Self::Untold(why) => Some(why),
+        }
+    }
+}
+
 /// One page of [`StorageBackend::list`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListPage {
@@ -175,6 +201,12 @@ pub trait StorageBackend: Send + Sync + fmt::Debug {
     /// # Errors
     /// Any kind but `NotFound`; some of the keys may be deleted all the same.
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError>;
+
+    /// Whether what was deleted is gone; asked after a deletion, whose answer may have told.
+    ///
+    /// # Errors
+    /// Any kind but `NotFound`.
+    async fn erasure(&self) -> Result<Erasure, BackendError>;
 }
 
 /// A shared backend is the backend, so that a wrapper stands over `Arc<dyn StorageBackend>` as well.
@@ -207,6 +239,10 @@ impl<B: StorageBackend + ?Sized> StorageBackend for Arc<B> {
 
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
         (**self).delete(keys).await
+    }
+
+    async fn erasure(&self) -> Result<Erasure, BackendError> {
+        (**self).erasure().await
     }
 }
 
@@ -389,6 +425,7 @@ mod tests {
         assert_eq!(put.unwrap(), Put::Created);
         assert_eq!(shared.get_range(&key, 0..9).await.unwrap(), "bytes");
         shared.delete(std::slice::from_ref(&key)).await.unwrap();
+        assert_eq!(shared.erasure().await.unwrap().doubt(), None);
         let error = shared.head(&key).await.unwrap_err();
         assert_eq!(error.kind, BackendErrorKind::NotFound);
     }

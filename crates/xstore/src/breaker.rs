@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::backend::{
-    BackendError, BackendErrorKind, Capabilities, ListPage, ObjectKey, ObjectMeta, Put,
+    BackendError, BackendErrorKind, Capabilities, Erasure, ListPage, ObjectKey, ObjectMeta, Put,
     StorageBackend,
 };
 use crate::entropy::{Entropy, jitter};
@@ -236,5 +236,9 @@ impl<B: StorageBackend> StorageBackend for Breaker<B> {
 
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
         self.guarded(self.inner.delete(keys)).await
+    }
+
+    async fn erasure(&self) -> Result<Erasure, BackendError> {
+        self.guarded(self.inner.erasure()).await
     }
 }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use xorida_core::AccessStructure;
 
 use crate::backend::{
-    BackendError, Capabilities, ListPage, ObjectKey, ObjectMeta, Put, StorageBackend,
+    BackendError, Capabilities, Erasure, ListPage, ObjectKey, ObjectMeta, Put, StorageBackend,
 };
 use crate::entropy::{Entropy, EntropyFailed};
 
@@ -204,5 +204,9 @@ impl StorageBackend for Cached {
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
         let _forget = Forget { cached: self, keys };
         self.inner.delete(keys).await
+    }
+
+    async fn erasure(&self) -> Result<Erasure, BackendError> {
+        self.inner.erasure().await
     }
 }

@@ -16,7 +16,7 @@ use futures_util::future::{Either, select};
 use tokio::time::Instant;
 
 use crate::backend::{
-    BackendError, Capabilities, ListPage, ObjectKey, ObjectMeta, Put, StorageBackend,
+    BackendError, Capabilities, Erasure, ListPage, ObjectKey, ObjectMeta, Put, StorageBackend,
 };
 use crate::budget::{Allowance, Budget};
 use crate::latency::Latency;
@@ -125,6 +125,10 @@ impl<B: StorageBackend> StorageBackend for Hedge<B> {
 
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
         self.inner.delete(keys).await
+    }
+
+    async fn erasure(&self) -> Result<Erasure, BackendError> {
+        self.inner.erasure().await
     }
 }
 

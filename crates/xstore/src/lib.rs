@@ -58,7 +58,7 @@ pub mod timeout;
 mod trailer;
 
 pub use backend::{
-    BackendError, BackendErrorKind, Capabilities, ListPage, ObjectKey, ObjectMeta, Put,
+    BackendError, BackendErrorKind, Capabilities, Erasure, ListPage, ObjectKey, ObjectMeta, Put,
     StorageBackend,
 };
 pub use error::{Error, FaultReason, ReasonKind, ShareFault, Shortage};

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::backend::{
-    BackendError, Capabilities, ListPage, ObjectKey, ObjectMeta, Put, StorageBackend,
+    BackendError, Capabilities, Erasure, ListPage, ObjectKey, ObjectMeta, Put, StorageBackend,
 };
 use crate::rate::Rate;
 
@@ -166,6 +166,11 @@ impl<B: StorageBackend> StorageBackend for Limit<B> {
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
         let _slot = self.slot().await;
         self.inner.delete(keys).await
+    }
+
+    async fn erasure(&self) -> Result<Erasure, BackendError> {
+        let _slot = self.slot().await;
+        self.inner.erasure().await
     }
 }
 

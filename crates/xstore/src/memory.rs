@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::backend::{
-    BackendError, BackendErrorKind, Capabilities, ListPage, ObjectKey, ObjectMeta, Put,
+    BackendError, BackendErrorKind, Capabilities, Erasure, ListPage, ObjectKey, ObjectMeta, Put,
     StorageBackend,
 };
 use crate::clock::Clock;
@@ -119,6 +119,10 @@ impl StorageBackend for MemoryBackend {
             objects.remove(key);
         }
         Ok(())
+    }
+
+    async fn erasure(&self) -> Result<Erasure, BackendError> {
+        Ok(Erasure::Erases)
     }
 }
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::backend::{
-    BackendError, Capabilities, ListPage, ObjectKey, ObjectMeta, Put, StorageBackend,
+    BackendError, Capabilities, Erasure, ListPage, ObjectKey, ObjectMeta, Put, StorageBackend,
 };
 
 /// Upper bounds of the latency buckets in milliseconds, each included in its bucket; one more
@@ -161,6 +161,11 @@ impl<B: StorageBackend> StorageBackend for Metrics<B> {
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
         self.counting(|s| &mut s.delete, self.inner.delete(keys))
             .await
+    }
+
+    async fn erasure(&self) -> Result<Erasure, BackendError> {
+        // Not counted: it moves nothing.
+        self.inner.erasure().await
     }
 }
 

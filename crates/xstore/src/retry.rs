@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::backend::{
-    BackendError, Capabilities, ListPage, ObjectKey, ObjectMeta, Put, StorageBackend,
+    BackendError, Capabilities, Erasure, ListPage, ObjectKey, ObjectMeta, Put, StorageBackend,
 };
 use crate::budget::{Allowance, Budget};
 use crate::entropy::{Entropy, jitter};
@@ -136,6 +136,10 @@ impl<B: StorageBackend> StorageBackend for Retry<B> {
 
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
         self.retried(|| self.inner.delete(keys)).await
+    }
+
+    async fn erasure(&self) -> Result<Erasure, BackendError> {
+        self.retried(|| self.inner.erasure()).await
     }
 }
 

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::backend::{
-    BackendError, BackendErrorKind, Capabilities, ListPage, ObjectKey, ObjectMeta, Put,
+    BackendError, BackendErrorKind, Capabilities, Erasure, ListPage, ObjectKey, ObjectMeta, Put,
     StorageBackend,
 };
 use crate::rate::Rate;
@@ -116,6 +116,10 @@ impl<B: StorageBackend> StorageBackend for Timeout<B> {
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
         let len_bytes = KEY_COST_BYTES.saturating_mul(keys.len() as u64);
         self.within(len_bytes, self.inner.delete(keys)).await
+    }
+
+    async fn erasure(&self) -> Result<Erasure, BackendError> {
+        self.within(0, self.inner.erasure()).await
     }
 }
 

@@ -5,9 +5,12 @@
 //! the journal entry open, and the next run goes on with it. The deletion manifest stays, so that
 //! an old copy never brings the object back.
 
+use futures_util::future::join_all;
+
+use crate::backend::{Erasure, StorageBackend as _};
 use crate::error::Error;
 use crate::manifest::{Body, Manifest, STATE_DELETED};
-use crate::store::Store;
+use crate::store::{Attached, Store};
 
 /// What a deletion has done.
 #[derive(Debug)]
@@ -19,6 +22,19 @@ pub struct DeleteReport {
 }
 
 impl Store {
+    /// Those of `labels` where nobody can say that deleted bytes are gone, each with the reason; ask
+    /// after a deletion, whose answers may have told.
+    pub async fn erasure_doubts(&self, labels: &[&str]) -> Vec<(String, &'static str)> {
+        let named = |site: &&Attached| labels.contains(&site.backend.id());
+        let sites = self.backends.iter().filter(named);
+        let doubts = join_all(sites.map(async |site| {
+            let told = site.backend.erasure().await;
+            let doubt = told.map_or(Some("it did not say"), Erasure::doubt);
+            Some((site.backend.id().to_owned(), doubt?))
+        }));
+        doubts.await.into_iter().flatten().collect()
+    }
+
     /// Deletes the object that `manifest` describes, which is the newest of this owner.
     ///
     /// A deletion is not an erasure: a backend may keep versions or copies of what it was told to

@@ -156,7 +156,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::backend::{Capabilities, ListPage, ObjectMeta, Put};
+    use crate::backend::{Capabilities, Erasure, ListPage, ObjectMeta, Put};
     use crate::memory::MemoryBackend;
     use crate::testing::{Fault, FaultyBackend, Plan};
 
@@ -214,6 +214,10 @@ mod tests {
 
         async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
             self.0.delete(keys).await
+        }
+
+        async fn erasure(&self) -> Result<Erasure, BackendError> {
+            self.0.erasure().await
         }
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::fault::{Fate, Fault, Plan, Turn};
 use crate::backend::{
-    BackendError, BackendErrorKind, Capabilities, ListPage, ObjectKey, ObjectMeta, Put,
+    BackendError, BackendErrorKind, Capabilities, Erasure, ListPage, ObjectKey, ObjectMeta, Put,
     StorageBackend,
 };
 use crate::memory::slice;
@@ -214,6 +214,11 @@ impl<B: StorageBackend> StorageBackend for FaultyBackend<B> {
             self.delete_one(key).await?;
         }
         Ok(())
+    }
+
+    async fn erasure(&self) -> Result<Erasure, BackendError> {
+        self.next_call().await?;
+        self.inner.erasure().await
     }
 }
 

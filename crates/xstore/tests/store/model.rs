@@ -28,8 +28,8 @@ use xstore::manifest::Manifest;
 use xstore::memory::MemoryBackend;
 use xstore::placement::FailureDomain;
 use xstore::{
-    AccessStructure, BackendError, BackendErrorKind, Brake, Capabilities, Error, GcOptions,
-    ListPage, ObjectKey, ObjectMeta, Put, PutOptions, RecoveryReport, RepairOptions,
+    AccessStructure, BackendError, BackendErrorKind, Brake, Capabilities, Erasure, Error,
+    GcOptions, ListPage, ObjectKey, ObjectMeta, Put, PutOptions, RecoveryReport, RepairOptions,
     StorageBackend, Store, StoreBuilder, nothing_more,
 };
 
@@ -221,6 +221,10 @@ impl StorageBackend for Gate {
         self.pass(keys.first().map_or("", ObjectKey::as_str))
             .await?;
         self.inner.delete(keys).await
+    }
+
+    async fn erasure(&self) -> Result<Erasure, BackendError> {
+        self.inner.erasure().await
     }
 }
 

@@ -358,4 +358,8 @@ impl<B: StorageBackend> StorageBackend for Relabelled<B> {
     async fn delete(&self, keys: &[xstore::ObjectKey]) -> Result<(), xstore::BackendError> {
         self.0.delete(keys).await
     }
+
+    async fn erasure(&self) -> Result<xstore::Erasure, xstore::BackendError> {
+        self.0.erasure().await
+    }
 }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::backend::{
-    BackendError, BackendErrorKind, Capabilities, ListPage, ObjectKey, ObjectMeta, Put,
+    BackendError, BackendErrorKind, Capabilities, Erasure, ListPage, ObjectKey, ObjectMeta, Put,
     StorageBackend,
 };
 use crate::clock::Clock as _;
@@ -408,5 +408,9 @@ impl StorageBackend for Wire {
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), BackendError> {
         let first = keys.first().map_or("", ObjectKey::as_str);
         self.call("delete", first, |at| at.remove(keys)).await
+    }
+
+    async fn erasure(&self) -> Result<Erasure, BackendError> {
+        Ok(Erasure::Erases)
     }
 }
