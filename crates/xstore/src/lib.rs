@@ -46,6 +46,7 @@ pub mod part_file;
 pub mod placement;
 #[doc(hidden)]
 pub mod planted;
+pub mod probe;
 pub mod progress;
 pub mod rate;
 pub mod retry;
