@@ -90,6 +90,20 @@ pub enum ConfigReason {
         /// The code that named it first.
         other: crate::JurisdictionCode,
     },
+    /// The bucket lies in another country than the site says.
+    #[error("{} lies in {country}", quoted(.region))]
+    RegionElsewhere {
+        /// The provider's region.
+        region: String,
+        /// Where it is.
+        country: crate::JurisdictionCode,
+    },
+    /// The region of the endpoint's own `region` option is another.
+    #[error("is not the region of the endpoint, which is {}", quoted(.endpoint))]
+    RegionTwice {
+        /// As the endpoint has it.
+        endpoint: String,
+    },
     /// The endpoint cannot be understood.
     #[error("{0}")]
     Endpoint(&'static str),

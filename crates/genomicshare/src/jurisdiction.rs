@@ -5,12 +5,14 @@
 
 mod law;
 mod read;
+mod region;
 mod tsv;
 
 use std::fmt;
 use std::str::FromStr;
 
 pub use law::{Law, LawTable, LawTableFiles, TransferRule, TransferStatus, Zone};
+pub use region::country_of_region;
 
 /// An ISO 3166-1 alpha-2 code such as `DE`, or an ISO 3166-2 subdivision such as `CA-QC` where the
 /// law differs below the state. Upper case only.

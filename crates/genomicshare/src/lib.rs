@@ -32,7 +32,7 @@ pub use authorize::{Authorization, Request, Use, authorize};
 pub use consent::{Assurance, ConsentFields, ConsentRecord};
 pub use deposit::{Damaged, DepositOptions, Deposited, Destination, deposit};
 pub use error::{ConfigProblem, ConfigReason, ConsentProblem, ConsentReason, Error, Refusal};
-pub use jurisdiction::{JurisdictionCode, Law, LawTable, LawTableFiles, Zone};
+pub use jurisdiction::{JurisdictionCode, Law, LawTable, LawTableFiles, Zone, country_of_region};
 pub use plan::{Plan, plan};
 pub use refresh::refresh;
 pub use repair::repair;

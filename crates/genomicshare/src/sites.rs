@@ -124,6 +124,14 @@ impl Sites {
 }
 
 impl Site {
+    /// Whose credentials open the place: the profile that is named for it, or the endpoint's own.
+    #[must_use]
+    pub fn credential(&self) -> Option<String> {
+        self.credential
+            .clone()
+            .or_else(|| self.endpoint.credential())
+    }
+
     /// Who can reach the share here. The zone is always stated; a place on this computer that has
     /// no operator carries [`THIS_COMPUTER`] as its host, one with an operator carries none, since
     /// the folder may be that operator's mount.
@@ -139,7 +147,7 @@ impl Site {
         FailureDomain {
             zone: Some(law.zone_of(self.code).to_string()),
             operator: self.operator.as_deref().map(comparable),
-            credential: self.credential.as_deref().map(comparable),
+            credential: self.credential().as_deref().map(comparable),
             host,
         }
     }

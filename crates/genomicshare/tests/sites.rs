@@ -266,6 +266,51 @@ fn failure_domains_state_what_is_known() {
     assert_eq!(domains[1].credential.as_deref(), Some("profile"));
 }
 
+#[test]
+fn a_bucket_lies_where_the_site_says() {
+    let with = |code: &str, endpoint: &str, region: &str| {
+        let text = format!(
+            "threshold = 2\n[[jurisdiction]]\ncode = \"{code}\"\nendpoint = \"{endpoint}\"\n{region}\n\
+             [[jurisdiction]]\ncode = \"JP\"\nendpoint = \"./jp\"\n"
+        );
+        Sites::from_toml(text.as_bytes(), Path::new("/srv"))
+    };
+    for (code, endpoint, region) in [
+        ("DE", "s3://b?region=eu-central-1", ""),
+        ("DE", "s3://b", "region = \"eu-central-1\""),
+        ("CA-QC", "gs://b", "region = \"northamerica-northeast1\""),
+        // Another server, an unknown region, a provider that has none.
+        (
+            "CA",
+            "s3://b?region=eu-central-1&endpoint=https://s3.lab",
+            "",
+        ),
+        ("CA", "s3://b?region=moon-1", ""),
+        ("CA", "./ca", "region = \"eu-central-1\""),
+    ] {
+        let sites = with(code, endpoint, region).expect(endpoint);
+        let site = sites.iter().next().expect("two sites");
+        assert_eq!(
+            site.region.is_some(),
+            endpoint.contains("region") || !region.is_empty()
+        );
+    }
+    for (code, endpoint, region, told) in [
+        ("CA", "s3://b?region=eu-central-1", "", "lies in DE"),
+        ("DE", "az://a/c", "region = \"francecentral\"", "lies in FR"),
+        (
+            "DE",
+            "s3://b?region=eu-central-1",
+            "region = \"eu-west-1\"",
+            "eu-central-1",
+        ),
+    ] {
+        let error = with(code, endpoint, region).expect_err(endpoint);
+        assert_eq!(error.code(), "INVALID_CONFIG");
+        assert!(error.to_string().contains(told), "{error}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {

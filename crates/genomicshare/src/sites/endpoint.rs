@@ -7,6 +7,8 @@
 use std::fmt;
 use std::path::Path;
 
+use xstore::placement::{FailureDomain, THIS_COMPUTER};
+
 /// A normalised endpoint. `Debug` and [`Endpoint::label`] leave out the query.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -28,7 +30,10 @@ type Reason = &'static str;
 
 impl Endpoint {
     /// Reads an endpoint as it stands in a sites file; `./name` is a folder below `base`.
-    pub(super) fn parse(text: &str, base: &Path) -> Result<Self, Reason> {
+    ///
+    /// # Errors
+    /// Why it is none, in words that repeat nothing of it.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, Reason> {
         if text.is_empty() {
             return Err("must not be empty");
         }
@@ -87,6 +92,47 @@ impl Endpoint {
     #[must_use]
     pub fn is_local(&self) -> bool {
         LOCAL_SCHEMES.contains(&self.scheme.as_str()) || self.host().is_some_and(is_loopback)
+    }
+
+    /// Whose credentials open it: the profile of its `credential` option, or for a bucket those that
+    /// the environment has for its provider. `None` for what needs none, or has one for each host.
+    #[must_use]
+    pub fn credential(&self) -> Option<String> {
+        if !BUCKET_SCHEMES.contains(&self.scheme.as_str()) {
+            return self.option("credential").map(str::to_owned);
+        }
+        Some(self.option("credential").map_or_else(
+            || format!("the environment's for {}", self.scheme),
+            str::to_owned,
+        ))
+    }
+
+    /// The provider's region, where the endpoint names one.
+    #[must_use]
+    pub fn region(&self) -> Option<&str> {
+        self.option("region")
+    }
+
+    /// An option of the query, as it is written there.
+    fn option(&self, name: &str) -> Option<&str> {
+        let (_, query) = self.url.split_once('?')?;
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find_map(|(option, value)| (option == name).then_some(value))
+    }
+
+    /// Who can reach what lies here, as far as the endpoint alone tells.
+    #[must_use]
+    pub fn failure_domain(&self) -> FailureDomain {
+        let host = if self.is_local() {
+            Some(THIS_COMPUTER)
+        } else {
+            self.host()
+        };
+        FailureDomain {
+            host: host.map(str::to_owned),
+            credential: self.credential(),
+            ..FailureDomain::default()
+        }
     }
 
     /// Where it is, for people: host and path, without the query.
@@ -337,6 +383,21 @@ mod tests {
             let read = endpoint(text);
             assert_eq!((read.host(), read.is_local()), (host, local), "{text}");
         }
+    }
+
+    #[test]
+    fn a_credential_is_a_profile_or_that_of_the_environment() {
+        for (text, credential) in [
+            ("s3://b/p?region=x&credential=berlin", Some("berlin")),
+            ("s3://b/p", Some("the environment's for s3")),
+            ("gs://b/p", Some("the environment's for gs")),
+            ("https://de.store/x", None),
+            ("./a", None),
+        ] {
+            assert_eq!(endpoint(text).credential().as_deref(), credential, "{text}");
+        }
+        let local = endpoint("s3://b?endpoint=http://127.0.0.1:9000").failure_domain();
+        assert_eq!(local.host.as_deref(), Some(THIS_COMPUTER));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
     SITE_COUNT_MIN, Site, Sites, checked_threshold,
 };
 use crate::error::{ConfigProblem, ConfigReason, Error};
-use crate::jurisdiction::JurisdictionCode;
+use crate::jurisdiction::{JurisdictionCode, country_of_region};
 
 /// The longest sites file accepted, in bytes: 251 sites of 4 KiB.
 const FILE_LEN_BYTES_MAX: usize = 1024 * 1024;
@@ -158,15 +158,46 @@ fn site(at: usize, text: SiteText, base: &Path, problems: &mut Vec<ConfigProblem
     let endpoint = Endpoint::parse(&text.endpoint, base)
         .map_err(|reason| note("endpoint", ConfigReason::Endpoint(reason)))
         .ok();
+    let (code, endpoint) = (code?, endpoint?);
+    let region = region(text.region, &endpoint, code)
+        .map_err(|reason| note("region", reason))
+        .ok()?;
     Some(Site {
-        code: code?,
+        code,
         name: text.name,
         regulation: text.regulation,
-        endpoint: endpoint?,
+        endpoint,
         operator: text.operator,
         credential: text.credential,
-        region: text.region,
+        region,
     })
+}
+
+/// The region under its own key or in the endpoint, which must lie where the site says it does.
+fn region(
+    named: Option<String>,
+    endpoint: &Endpoint,
+    code: JurisdictionCode,
+) -> Result<Option<String>, ConfigReason> {
+    let region = match (named, endpoint.region()) {
+        (Some(named), Some(of_endpoint)) if named != of_endpoint => {
+            return Err(ConfigReason::RegionTwice {
+                endpoint: of_endpoint.to_owned(),
+            });
+        }
+        (named, of_endpoint) => named.or_else(|| of_endpoint.map(str::to_owned)),
+    };
+    let country = match &region {
+        // What another server calls its region says nothing about where it is.
+        Some(region) if endpoint.host().is_none() => country_of_region(endpoint.scheme(), region),
+        _ => None,
+    };
+    match (region, country) {
+        (Some(region), Some(country)) if country.as_str() != code.country() => {
+            Err(ConfigReason::RegionElsewhere { region, country })
+        }
+        (region, _) => Ok(region),
+    }
 }
 
 fn name_problem(text: &str) -> Option<ConfigReason> {
