@@ -1,15 +1,29 @@
 //! Storage backends for `xstore`: one module and one feature per provider.
 //!
 //! A backend keeps the contract of [`xstore::StorageBackend`], which `tests/conformance.rs` runs
-//! against each of them. [`url::connect`] makes one from the URL that configuration names.
+//! against each of them. [`url::connect`] makes one from the URL that configuration names and a
+//! [`credential::Source`].
 //!
 //! | feature | module | URL | create-if-absent | durable |
 //! |---|---|---|---|---|
 //! | `fs` (default) | `fs` | `file:///absolute/path` | yes | yes |
+//! | `s3` | `s3` | `s3://bucket/prefix` | yes | yes |
+//! | `azure` | `azure` | `az://account/container/prefix` | yes | yes |
+//! | `gcs` | `gcs` | `gs://bucket/prefix` | yes | yes |
 //! | none | [`xstore::memory`] | `memory:` | yes | no |
 
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(feature = "cloud")]
+pub mod cloud;
+pub mod credential;
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(feature = "gcs")]
+mod gcs;
+#[cfg(feature = "s3")]
+mod s3;
 pub mod url;
 
-pub use url::{ConnectError, connect};
+pub use credential::Source;
+pub use url::{ConnectError, Place, connect};

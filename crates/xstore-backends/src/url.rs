@@ -1,55 +1,120 @@
 //! `connect`: a backend from the URL that configuration gives it.
 //!
-//! URLs say where, never who: credentials come from elsewhere. Errors name the scheme at most and
-//! never repeat the URL, because people put secrets into URLs all the same.
+//! URLs say where, never who: credentials come from a [`Source`]. Errors name the scheme and the
+//! option at most and never repeat the URL, because people put secrets into URLs all the same.
 
 use std::sync::Arc;
 
 use xstore::memory::MemoryBackend;
 use xstore::{BackendError, BackendErrorKind, StorageBackend};
 
-/// Connects to the backend at `url` and labels it `id`.
+use crate::credential::Source;
+
+mod place;
+
+pub use place::{Place, Reason};
+
+/// Connects to the backend at `url` and labels it `id`; `source` says who asks.
 ///
-/// - `file:///absolute/path` (feature `fs`): the folder must exist. `%` and two hexadecimal digits
-///   stand for one byte of the path (RFC 3986, section 2.1).
-/// - `memory:` forgets everything when it is dropped; for trials and tests.
+/// Nothing is sent over a network here: a bucket that does not exist, and credentials that do not
+/// suffice, show at the first call.
+///
+/// | URL | feature | options behind `?` |
+/// |---|---|---|
+/// | `file:///absolute/path` | `fs` | none; the folder must exist |
+/// | `s3://bucket/prefix` | `s3` | `region`, `endpoint`, `virtual-hosted`, `allow-http` |
+/// | `az://account/container/prefix` | `azure` | `endpoint`, `allow-http` |
+/// | `gs://bucket/prefix` | `gcs` | `endpoint`, `allow-http` |
+/// | `memory:` | none | none; forgets everything when it is dropped |
+///
+/// `%` and two hexadecimal digits stand for one byte of a path or an option (RFC 3986, section 2.1).
 ///
 /// # Errors
 /// [`ConnectError`].
-pub fn connect(id: &str, url: &str) -> Result<Arc<dyn StorageBackend>, ConnectError> {
-    let (scheme, rest) = url.split_once(':').ok_or(ConnectError::NoScheme)?;
-    match scheme {
-        #[cfg(feature = "fs")]
-        "file" => {
-            let path = file::path(rest)?;
-            Ok(Arc::new(crate::fs::FsBackend::open(id, &path)?))
+pub fn connect(
+    id: &str,
+    url: &str,
+    source: &Source,
+) -> Result<Arc<dyn StorageBackend>, ConnectError> {
+    Place::parse(url)?.connect(id, source)
+}
+
+impl Place {
+    /// Credentials that no provider gave to anybody, to see that they are refused; `None` where
+    /// nobody has to say who asks.
+    #[must_use]
+    pub fn stranger(&self) -> Option<Source> {
+        let variables: &[(&str, &str)] = match self.scheme() {
+            "s3" => &[
+                ("AWS_ACCESS_KEY_ID", "AKIAXGENEISASTRANGER"),
+                ("AWS_SECRET_ACCESS_KEY", "stranger"),
+            ],
+            "az" => &[("AZURE_STORAGE_ACCOUNT_KEY", "c3RyYW5nZXI=")],
+            "gs" => &[("GOOGLE_BEARER_TOKEN", "stranger")],
+            _ => return None,
+        };
+        Some(Source::Fixed(variables.iter().copied().collect()))
+    }
+
+    /// [`connect`], after an application has taken options of its own.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub fn connect(
+        self,
+        id: &str,
+        source: &Source,
+    ) -> Result<Arc<dyn StorageBackend>, ConnectError> {
+        match self.scheme() {
+            "memory" => {
+                self.finish_empty()?;
+                Ok(Arc::new(MemoryBackend::new(id)))
+            }
+            #[cfg(feature = "fs")]
+            "file" => Ok(Arc::new(crate::fs::FsBackend::open(id, &self.folder()?)?)),
+            #[cfg(feature = "s3")]
+            "s3" => Ok(Arc::new(crate::s3::connect(id, self, source)?)),
+            #[cfg(feature = "azure")]
+            "az" => Ok(Arc::new(crate::azure::connect(id, self, source)?)),
+            #[cfg(feature = "gcs")]
+            "gs" => Ok(Arc::new(crate::gcs::connect(id, self, source)?)),
+            other => {
+                // Whoever asks, where there is nobody to ask.
+                let _ = source;
+                Err(ConnectError::UnknownScheme(other.to_owned()))
+            }
         }
-        "memory" if rest.is_empty() => Ok(Arc::new(MemoryBackend::new(id))),
-        "memory" => Err(ConnectError::Malformed("`memory:` takes nothing behind it")),
-        _ => Err(ConnectError::UnknownScheme(scheme.to_owned())),
     }
 }
 
 /// The schemes that this build knows, for messages.
-const KNOWN_SCHEMES: &str = if cfg!(feature = "fs") {
-    "file, memory"
-} else {
-    "memory"
-};
+fn known_schemes() -> String {
+    [
+        ("file", cfg!(feature = "fs")),
+        ("s3", cfg!(feature = "s3")),
+        ("az", cfg!(feature = "azure")),
+        ("gs", cfg!(feature = "gcs")),
+        ("memory", true),
+    ]
+    .into_iter()
+    .filter_map(|(scheme, known)| known.then_some(scheme))
+    .collect::<Vec<_>>()
+    .join(", ")
+}
 
 /// Why a URL leads to no backend.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// There is no `scheme:` in front.
-    #[error("the backend URL has no scheme; known are: {KNOWN_SCHEMES}")]
+    #[error("the backend URL has no scheme; known are: {}", known_schemes())]
     NoScheme,
     /// No backend of this build has this scheme.
-    #[error("no backend has the scheme {0:?}; known are: {KNOWN_SCHEMES}")]
+    #[error("no backend has the scheme {scheme:?}; known are: {}", known_schemes(), scheme = .0)]
     UnknownScheme(String),
     /// The scheme is known, but the rest of the URL is not as it has to be.
     #[error("malformed backend URL: {0}")]
-    Malformed(&'static str),
+    Malformed(Reason),
     /// The backend itself refused.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -81,95 +146,17 @@ impl ConnectError {
             Self::NoScheme | Self::UnknownScheme(_) => {
                 "start the URL of the backend with one of the known schemes"
             }
-            Self::Malformed(_) => "write the URL like file:///absolute/path or memory:",
+            Self::Malformed(_) => {
+                "write the URL like file:///absolute/path or s3://bucket/prefix?region=eu-central-1"
+            }
             Self::Backend(error) => error.kind.recovery(),
         }
     }
 }
 
-#[cfg(feature = "fs")]
-mod file {
-    use std::ffi::OsString;
-    use std::os::unix::ffi::OsStringExt;
-    use std::path::PathBuf;
-
-    use super::ConnectError;
-
-    /// The path behind `file:`, RFC 8089 with an empty authority.
-    pub(super) fn path(rest: &str) -> Result<PathBuf, ConnectError> {
-        let path = match rest.strip_prefix("//") {
-            Some(path) if path.starts_with('/') => path,
-            _ => return Err(ConnectError::Malformed("a file URL starts with file:///")),
-        };
-        if path.contains(['?', '#']) {
-            return Err(ConnectError::Malformed(
-                "`?` and `#` in a path are written %3F and %23",
-            ));
-        }
-        let bytes = percent_decode(path.as_bytes()).ok_or(ConnectError::Malformed(
-            "`%` in a path is followed by two hexadecimal digits, and not by 00",
-        ))?;
-        Ok(OsString::from_vec(bytes).into())
-    }
-
-    /// `None` when a `%` is not followed by two hexadecimal digits, or stands for a zero byte.
-    fn percent_decode(mut text: &[u8]) -> Option<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(text.len());
-        while let [first, rest @ ..] = text {
-            let (byte, rest) = match (first, rest) {
-                (b'%', [high, low, rest @ ..]) => (hex(*high)? << 4 | hex(*low)?, rest),
-                (b'%', _) => return None,
-                _ => (*first, rest),
-            };
-            if byte == 0 {
-                return None;
-            }
-            bytes.push(byte);
-            text = rest;
-        }
-        Some(bytes)
-    }
-
-    const fn hex(digit: u8) -> Option<u8> {
-        match digit {
-            b'0'..=b'9' => Some(digit - b'0'),
-            b'a'..=b'f' => Some(digit - b'a' + 10),
-            b'A'..=b'F' => Some(digit - b'A' + 10),
-            _ => None,
-        }
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn paths_are_absolute_and_decoded() {
-            for (rest, expected) in [
-                ("///srv/a", "/srv/a"),
-                ("///srv/a%20b%2Fc", "/srv/a b/c"),
-                ("///%c3%A9", "/é"),
-                ("///", "/"),
-            ] {
-                assert_eq!(path(rest).unwrap(), PathBuf::from(expected), "{rest}");
-            }
-            for rest in [
-                "",
-                "/srv",
-                "srv",
-                "//host/srv",
-                "//",
-                "///a%",
-                "///a%2",
-                "///a%zz",
-                "///a%00",
-                "///a\0",
-                "///a?b",
-                "///a#b",
-            ] {
-                assert_eq!(path(rest).unwrap_err().code(), "INVALID_CONFIG", "{rest:?}");
-            }
-        }
+impl From<Reason> for ConnectError {
+    fn from(reason: Reason) -> Self {
+        Self::Malformed(reason)
     }
 }
 
@@ -177,9 +164,13 @@ mod file {
 mod tests {
     use super::*;
 
+    fn connected(url: &str) -> Result<Arc<dyn StorageBackend>, ConnectError> {
+        connect("b", url, &Source::default())
+    }
+
     #[test]
     fn memory_is_connected() {
-        assert_eq!(connect("m", "memory:").unwrap().id(), "m");
+        assert_eq!(connected("memory:").unwrap().id(), "b");
     }
 
     #[test]
@@ -189,15 +180,16 @@ mod tests {
             "/srv/a",
             "memory",
             "memory:x",
+            "memory:?x=secret",
             "s4://a:secret@b",
             "FILE:///",
         ] {
-            let error = connect("b", url).unwrap_err();
+            let error = connected(url).unwrap_err();
             assert_eq!(error.code(), "INVALID_CONFIG", "{url}");
             assert!(!error.recovery().is_empty());
             assert!(!format!("{error} {error:?}").contains("secret"));
         }
-        let error = connect("b", "s4://bucket").unwrap_err();
+        let error = connected("s4://bucket").unwrap_err();
         assert!(error.to_string().contains("memory"), "{error}");
         let error = error.into_backend("b");
         assert_eq!(
@@ -211,10 +203,10 @@ mod tests {
     fn a_folder_is_connected_if_it_exists() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("file://{}", folder.path().display());
-        assert_eq!(connect("f", &url).unwrap().id(), "f");
-        let error = connect("f", &format!("{url}/missing")).unwrap_err();
+        assert_eq!(connected(&url).unwrap().id(), "b");
+        let error = connected(&format!("{url}/missing")).unwrap_err();
         assert_eq!(error.code(), "BACKEND_UNAVAILABLE");
-        assert_eq!(error.into_backend("f").backend, "f");
+        assert_eq!(error.into_backend("b").backend, "b");
         assert!(!folder.path().join("missing").exists());
     }
 }

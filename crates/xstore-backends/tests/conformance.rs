@@ -1,11 +1,11 @@
 //! The contract of `StorageBackend`, run against every backend of this crate.
 
 use xstore::testing::conformance;
-use xstore_backends::connect;
+use xstore_backends::{Source, connect};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory_conforms() {
-    let backend = connect("memory", "memory:").unwrap();
+    let backend = connect("memory", "memory:", &Source::default()).unwrap();
     conformance::run_all(&backend).await.unwrap();
 }
 
@@ -14,7 +14,7 @@ async fn memory_conforms() {
 async fn fs_conforms() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file://{}", folder.path().display());
-    let backend = connect("fs", &url).unwrap();
+    let backend = connect("fs", &url, &Source::default()).unwrap();
     conformance::run_all(&backend).await.unwrap();
 
     let left = std::fs::read_dir(folder.path()).unwrap();

@@ -5,7 +5,7 @@
 //! on a request where it has no effect, is refused by name. Not implemented, and so refused:
 //! multipart and resumable uploads, copies, reads of old versions, conditions other than
 //! `x-goog-if-generation-match`, checksums sent by the client, and everything about buckets but
-//! listings and `?versioning`. Uploads need a `Content-Length`.
+//! listings and, by the JSON API, what they do with deleted objects. Uploads need a `Content-Length`.
 //!
 //! Who calls is proven in either of two ways, and both are checked to the last claim: by an access
 //! token that the OAuth endpoint ([`Fake::token_uri`]) gave for a signed assertion, or by a JWT that

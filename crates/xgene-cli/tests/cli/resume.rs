@@ -33,7 +33,9 @@ fn stop(world: &World, label: impl Fn(usize) -> String, options: PutOptions, dat
         .journal(home.journal());
     for (at, code) in world.codes.iter().enumerate() {
         let url = format!("file://{}", world.path(code).display());
-        let folder = xstore_backends::connect(&label(at), &url).unwrap();
+        let folder =
+            xstore_backends::connect(&label(at), &url, &xstore_backends::Source::default())
+                .unwrap();
         let faults = [Fault::StopAt { effect: 2 }];
         let plan = Plan::new(if at == 0 { &faults[..] } else { &[] });
         let backend = FaultyBackend::new(folder, plan);

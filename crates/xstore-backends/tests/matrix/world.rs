@@ -16,7 +16,7 @@ use xstore::timeout::{Timeout, TimeoutOptions};
 use xstore::{
     AccessStructure, Error, Manifest, ObjectKey, PutOptions, StorageBackend, Store, nothing_more,
 };
-use xstore_backends::connect;
+use xstore_backends::{Source, connect};
 
 /// What stores the bytes behind the faults.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +123,7 @@ fn backend(ground: Ground, label: &str, scratch: &Path) -> Arc<dyn StorageBacken
             format!("file://{}", folder.display())
         }
     };
-    connect(label, &url).unwrap()
+    connect(label, &url, &Source::default()).unwrap()
 }
 
 /// Bytes that repeat nowhere, and are the same in every run: so are the names made from them.

@@ -155,6 +155,13 @@ pub(super) fn xml(root: &str) -> Answer {
     answer
 }
 
+/// A document of the JSON API.
+pub(super) fn json(document: &serde_json::Value) -> Answer {
+    let mut answer = Answer::new(Full::from(document.to_string()));
+    set(&mut answer, CONTENT_TYPE, "application/json; charset=UTF-8");
+    answer
+}
+
 /// What a stored object is answered with.
 pub(super) fn stored(object: &Object) -> Answer {
     let mut answer = empty(StatusCode::OK);

@@ -28,6 +28,10 @@ const UNKNOWN_HEADERS: [HeaderName; 7] = [
     CONTENT_MD5,
 ];
 
+/// The one part of the JSON API that is there.
+const SETTINGS_PATH: &str = "/storage/v1/b/";
+const SETTINGS_QUERY: &str = "fields=versioning,softDeletePolicy,retentionPolicy";
+
 const NAME_LEN_BYTES_MAX: usize = 1024;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +59,9 @@ pub(super) enum Action {
         if_generation: Option<u64>,
     },
     List(Query),
-    Versioning,
+    /// What the bucket does with deleted objects: resource `Bucket` of the JSON API, and of that the
+    /// three fields that [`SETTINGS_QUERY`] asks for.
+    Settings,
 }
 
 /// One range of a `Range` header (RFC 9110, 14.1.2); both ends are part of it.
@@ -101,6 +107,9 @@ impl ByteRange {
 
 impl Call {
     pub(super) fn parse(parts: &Parts) -> Result<Self, Refusal> {
+        if let Some(bucket) = parts.uri.path().strip_prefix(SETTINGS_PATH) {
+            return Self::settings(bucket, parts);
+        }
         let (bucket, object) = resource(&parts.uri)?;
         let pairs = pairs(&parts.uri)?;
         let action = match object {
@@ -114,6 +123,18 @@ impl Call {
         };
         action.check_headers(&parts.headers)?;
         Ok(Self { bucket, action })
+    }
+
+    fn settings(bucket: &str, parts: &Parts) -> Result<Self, Refusal> {
+        if parts.method != Method::GET || parts.uri.query() != Some(SETTINGS_QUERY) {
+            return Err(Refusal::not_implemented("the JSON API but for settings"));
+        }
+        let action = Action::Settings;
+        action.check_headers(&parts.headers)?;
+        Ok(Self {
+            bucket: decode(bucket)?,
+            action,
+        })
     }
 }
 
@@ -157,9 +178,6 @@ impl Action {
                 return Err(Refusal::not_implemented("this method on a bucket"));
             }
             _ => return Err(Refusal::method_not_allowed()),
-        }
-        if pairs == [(String::from("versioning"), String::new())] {
-            return Ok(Self::Versioning);
         }
         list_query(pairs).map(Self::List)
     }

@@ -202,15 +202,14 @@ fn act(state: &mut State, name: &str, action: Action, body: Bytes) -> Result<Ans
             Ok(answer::empty(StatusCode::NO_CONTENT))
         }
         Action::List(query) => Ok(answer::xml(&list::page(name, bucket, &query, page_len))),
-        Action::Versioning => Ok(answer::xml(&versioning(bucket.versioning))),
+        Action::Settings => Ok(answer::json(&settings(bucket.versioning))),
     }
 }
 
-fn versioning(versioning: Versioning) -> String {
-    let status = match versioning {
-        // The service leaves the status out until versioning was switched on once.
-        Versioning::Suspended => "",
-        Versioning::Enabled => "<Status>Enabled</Status>",
-    };
-    format!("<VersioningConfiguration>{status}</VersioningConfiguration>")
+fn settings(versioning: Versioning) -> serde_json::Value {
+    match versioning {
+        // The service leaves it out until versioning was switched on once.
+        Versioning::Suspended => serde_json::json!({}),
+        Versioning::Enabled => serde_json::json!({ "versioning": { "enabled": true } }),
+    }
 }

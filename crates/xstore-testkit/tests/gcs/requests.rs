@@ -283,7 +283,7 @@ async fn queries_are_read_to_the_last_parameter() {
         ("list-type=1", 501, "NotImplemented"),
         ("list-type=2&marker=a", 501, "NotImplemented"),
         ("list-type=2&encoding-type=url", 501, "NotImplemented"),
-        ("versioning&list-type=2", 501, "NotImplemented"),
+        ("versioning", 501, "NotImplemented"),
         ("lifecycle", 501, "NotImplemented"),
         ("list-type=2&list-type=2", 400, "InvalidArgument"),
         ("list-type=2&max-keys=0", 400, "InvalidArgument"),
@@ -357,27 +357,29 @@ async fn a_listing_has_what_the_service_says_of_an_object() {
 }
 
 #[tokio::test]
-async fn versioning_can_be_asked_for() {
+async fn settings_can_be_asked_for() {
     let service = Service::start().await;
-    let target = format!("/{BUCKET}?versioning");
-    let off = service
-        .send(Method::GET, &target, &[])
-        .await
-        .text()
-        .await
-        .unwrap();
-    assert!(
-        off.ends_with("<VersioningConfiguration></VersioningConfiguration>"),
-        "{off}"
-    );
+    let fields = "fields=versioning,softDeletePolicy,retentionPolicy";
+    let target = format!("/storage/v1/b/{BUCKET}?{fields}");
+    let settings = async || {
+        let answer = service.send(Method::GET, &target, &[]).await;
+        answer.text().await.unwrap()
+    };
+    assert_eq!(settings().await, "{}");
     service.fake.set_versioning(BUCKET, Versioning::Enabled);
-    let on = service
-        .send(Method::GET, &target, &[])
-        .await
-        .text()
-        .await
-        .unwrap();
-    assert!(on.contains("<Status>Enabled</Status>"), "{on}");
+    assert_eq!(settings().await, r#"{"versioning":{"enabled":true}}"#);
+    for (method, target, status) in [
+        ("GET", format!("/storage/v1/b/nowhere?{fields}"), 404),
+        ("GET", format!("/storage/v1/b/{BUCKET}"), 501),
+        ("GET", format!("/storage/v1/b/{BUCKET}?{fields},acl"), 501),
+        ("PUT", target.clone(), 501),
+    ] {
+        assert_eq!(
+            service.refusal(method, &target, &[]).await.0,
+            status,
+            "{target}"
+        );
+    }
     service.fake.set_access(BUCKET, Access::Denied);
     assert_eq!(service.refusal("GET", &target, &[]).await.0, 403);
 }

@@ -1,0 +1,148 @@
+//! What all clients are set up with.
+
+use std::time::Duration;
+
+use object_store::{ClientOptions, RetryConfig};
+
+use crate::url::{Place, Reason};
+
+/// How long a connection may take to stand. Everything behind it is measured by `xstore::timeout`,
+/// which knows how many bytes there are.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// The provider's library tries once: what to do then is decided where the budget is known.
+pub(crate) fn no_retries() -> RetryConfig {
+    RetryConfig {
+        max_retries: 0,
+        ..RetryConfig::default()
+    }
+}
+
+/// HTTP as every client speaks it.
+pub(crate) fn client_options(endpoint: Option<&Endpoint>) -> ClientOptions {
+    install_tls();
+    let plain = endpoint.is_some_and(|endpoint| endpoint.is_plain);
+    ClientOptions::new()
+        .with_allow_http(plain)
+        .with_connect_timeout(CONNECT_TIME)
+        .with_timeout_disabled()
+}
+
+/// Names the one cryptography that this program has; that it was named before is well.
+fn install_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// The `endpoint` option: another server than the provider's.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    /// Without a slash at its end.
+    pub(crate) url: String,
+    /// Whether it is HTTP without TLS.
+    is_plain: bool,
+}
+
+impl Endpoint {
+    /// Takes `endpoint` and `allow-http`.
+    ///
+    /// HTTP without TLS leaves this computer only on request: whoever listens reads the names of
+    /// objects, and the tokens of some providers.
+    fn take(place: &mut Place) -> Result<Option<Self>, Reason> {
+        let allowed = place.take_flag("allow-http")?;
+        let Some(url) = place.take("endpoint") else {
+            return Ok(None);
+        };
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", ""));
+        let host = rest.split('/').next().unwrap_or_default();
+        let is_plain = match scheme {
+            "https" => false,
+            "http" => true,
+            _ => return Err(Reason::new("endpoint starts with https://")),
+        };
+        if host.is_empty() || rest.contains(['@', '?', '#']) {
+            return Err(Reason::new(
+                "endpoint has a host, and neither user nor query",
+            ));
+        }
+        if is_plain && !is_local(host) && !allowed {
+            let words = "endpoint is http:// beyond this computer; add allow-http=true to send \
+                         names and tokens in the clear";
+            return Err(Reason::new(words));
+        }
+        Ok(Some(Self {
+            url: url.trim_end_matches('/').to_owned(),
+            is_plain,
+        }))
+    }
+}
+
+/// Whether `host`, with or without a port, is an address of this computer.
+fn is_local(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, port),
+        _ => (host, ""),
+    };
+    let local = ["localhost", "127.0.0.1", "[::1]"].contains(&name);
+    local && port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A bucket or account, the names behind it, and where it is asked.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    /// What stands behind `//`.
+    pub(crate) authority: String,
+    /// Decoded segments of the path.
+    pub(crate) segments: Vec<String>,
+    pub(crate) endpoint: Option<Endpoint>,
+}
+
+impl Remote {
+    /// Takes what all three providers have in their URLs.
+    pub(crate) fn take(place: &mut Place, what: &str) -> Result<Self, Reason> {
+        Ok(Self {
+            authority: place.authority(what)?.to_owned(),
+            segments: place.segments()?,
+            endpoint: Endpoint::take(place)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(query: &str) -> Result<Option<Endpoint>, Reason> {
+        Endpoint::take(&mut Place::parse(&format!("s3://b?{query}")).unwrap())
+    }
+
+    #[test]
+    fn http_stays_on_this_computer_unless_it_is_allowed() {
+        for good in [
+            "",
+            "endpoint=https://s3.lab:9000/",
+            "endpoint=http://127.0.0.1:9000",
+            "endpoint=http://localhost",
+            "endpoint=http://[::1]:9000",
+            "endpoint=http://s3.lab&allow-http=true",
+        ] {
+            assert!(endpoint(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "endpoint=http://s3.lab",
+            "endpoint=http://127.0.0.1.lab",
+            "endpoint=http://localhost@lab",
+            "endpoint=http://[2001:db8::1]",
+            "endpoint=ftp://s3.lab",
+            "endpoint=s3.lab",
+            "endpoint=https://",
+            "endpoint=https://user:secret@s3.lab",
+            "endpoint=https://s3.lab?secret",
+            "allow-http=yes",
+        ] {
+            let error = endpoint(bad).expect_err(bad);
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        let plain = endpoint("endpoint=http://localhost/").unwrap().unwrap();
+        assert!(plain.is_plain && plain.url == "http://localhost");
+    }
+}

@@ -1,0 +1,76 @@
+//! A server, and how a backend gets to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use xstore::StorageBackend;
+use xstore_backends::credential::Variables;
+use xstore_backends::{Place, Source};
+use xstore_testkit::gcs::{Fake, Options};
+use xstore_testkit::servers;
+
+/// Where a server is and who is let in.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) url: String,
+    env: BTreeMap<String, String>,
+    /// Ours stops when it is dropped.
+    pub(crate) fake: Option<Fake>,
+}
+
+/// Bucket of the stand-in.
+pub(crate) const BUCKET: &str = "xstore";
+
+impl Server {
+    /// The server called `name`; `None`, and said so, when it was not started.
+    pub(crate) async fn find(test: &str, name: &str) -> Option<Self> {
+        if name == "gcs" {
+            return Some(Self::gcs().await);
+        }
+        let server = servers::or_skip(test, name)?;
+        Some(Self {
+            url: server.url,
+            env: server.env,
+            fake: None,
+        })
+    }
+
+    /// The stand-in, with pages so short that every listing has several.
+    pub(crate) async fn gcs() -> Self {
+        let mut options = Options::default();
+        options.page_len = 100;
+        let fake = Fake::start(options).await.unwrap();
+        fake.create_bucket(BUCKET);
+        let key = (
+            "GOOGLE_SERVICE_ACCOUNT_KEY".to_owned(),
+            fake.service_account_json(),
+        );
+        Self {
+            url: format!("gs://{BUCKET}/shares?endpoint={}", fake.base_url()),
+            env: [key].into(),
+            fake: Some(fake),
+        }
+    }
+
+    pub(crate) fn variables(&self) -> Variables {
+        self.env
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect()
+    }
+
+    pub(crate) fn backend(&self) -> Arc<dyn StorageBackend> {
+        self.backend_of(&Source::Fixed(self.variables()))
+    }
+
+    pub(crate) fn backend_of(&self, source: &Source) -> Arc<dyn StorageBackend> {
+        let place = Place::parse(&self.url).unwrap();
+        place.connect("b", source).unwrap()
+    }
+
+    /// Asked with credentials that were given to nobody.
+    pub(crate) fn stranger(&self) -> Arc<dyn StorageBackend> {
+        let source = Place::parse(&self.url).unwrap().stranger().unwrap();
+        self.backend_of(&source)
+    }
+}
