@@ -17,7 +17,8 @@ pub(crate) use check::{Check, Objects, Repair, Repairing, SharedFiles, StoreChec
 pub(crate) use mode::Mode;
 pub(crate) use refresh::{Refresh, Refreshing, StoreRefresh};
 pub(crate) use store::{
-    BackendVerb, Migrate, Recover, Rekey, RemoveBackend, Renew, Resolve, Resume, Storing,
+    AddBackend, BackendVerb, Migrate, Recover, Rekey, RemoveBackend, Renew, Resolve, Resume,
+    Storing,
 };
 
 /// Split genomes over legal jurisdictions; read them only with consent.
@@ -500,7 +501,8 @@ pub(crate) struct Collection {
 /// Where a store keeps its shares.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Backends {
-    /// A backend, such as file:///srv/a; give one for each share, and more as spares
+    /// A backend, as file:///srv/a or the label of one that was added; give one for each share, and
+    /// more as spares; default: all that were added
     #[arg(
         long = "backend",
         value_name = "URL",

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 mod args;
+mod backends;
 mod codes;
 mod commands;
+mod credentials;
 mod demo;
 mod failure;
 mod progress;

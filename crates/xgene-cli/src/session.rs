@@ -3,19 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use genomicshare::{LawTable, Sites};
+use genomicshare::{Endpoint, LawTable, Sites};
 use jiff::Timestamp;
 use xstore::absent::Absent;
 use xstore::entropy::{CountingEntropy, OsEntropy};
 use xstore::keys::OwnerKeys;
-use xstore::placement::FailureDomain;
+use xstore::placement::{FailureDomain, THIS_COMPUTER};
 use xstore::{
-    AccessStructure, Happy, Home, Padding, Recovered, StorageBackend, Store, StoreBuilder,
-    UnknownMakers,
+    AccessStructure, BackendError, BackendErrorKind, Happy, Home, Padding, Recovered,
+    StorageBackend, Store, StoreBuilder, UnknownMakers,
 };
+use xstore_backends::{ConnectError, Place};
 
 use crate::args::{Backends, Global, Pad, Transfer};
+use crate::backends::Book;
 use crate::commands::source::read_bounded;
+use crate::credentials;
 use crate::failure::Failure;
 use crate::size;
 use crate::terminal::Terminal;
@@ -31,6 +34,20 @@ pub(crate) struct Session {
     pub(crate) transfer: Transfer,
 }
 
+/// A backend to be opened.
+struct Target<'a> {
+    label: &'a str,
+    url: &'a str,
+    /// Whose credentials are used where the URL does not say.
+    profile: Option<&'a str>,
+}
+
+/// Why a backend could not be opened: for people, and as its own answer to every request.
+struct Unopened {
+    failure: Failure,
+    answer: BackendError,
+}
+
 /// Backends in the order of the configuration. One that could not be opened keeps its place, so that
 /// the labels and shares of the others stay theirs.
 #[derive(Default)]
@@ -41,10 +58,11 @@ struct Connected {
 }
 
 impl Connected {
-    /// The first whose URL leads nowhere, today or later.
+    /// The first whose URL or credential leads nowhere, today or later.
     fn misnamed(&self) -> Option<&Failure> {
+        let lasting = ["INVALID_CONFIG", "KEY_UNSAFE", "KEY_MISMATCH"];
         let mut absent = self.absent.iter();
-        absent.find(|failure| failure.code == "INVALID_CONFIG")
+        absent.find(|failure| lasting.contains(&failure.code))
     }
 }
 
@@ -159,20 +177,27 @@ impl Session {
         backends: &Backends,
         pad: Pad,
     ) -> Result<Store, Failure> {
-        if backends.urls.len() < 2 {
-            return Err(Failure::usage("a store needs at least two --backend URLs"));
+        let meant = self.meant_by(backends)?;
+        if meant.len() < 2 {
+            return Err(Failure::usage(
+                "a store needs at least two backends: give --backend, or `xgene store backend add`",
+            ));
         }
-        let count = u8::try_from(backends.urls.len()).unwrap_or(u8::MAX);
+        let count = u8::try_from(meant.len()).unwrap_or(u8::MAX);
         let access = access(backends.threshold, backends.shares.unwrap_or(count))?;
-        if backends.urls.iter().any(|url| url.starts_with("memory:")) {
+        if meant.iter().any(|(_, url)| url.starts_with("memory:")) {
             return Err(Failure::usage(
                 "what is put into memory: ends with the program",
             ));
         }
         let mut connected = Connected::default();
-        for (i, url) in backends.urls.iter().enumerate() {
-            let label = format!("backend{}", i + 1);
-            self.connect(&mut connected, &label, url, local_domain(url));
+        for (label, url) in &meant {
+            let target = Target {
+                label,
+                url,
+                profile: None,
+            };
+            self.connect(&mut connected, &target, domain_of(url));
         }
         if let Some(misnamed) = connected.misnamed() {
             return Err(Failure::usage(misnamed.message.clone()));
@@ -190,29 +215,92 @@ impl Session {
         self.recovered(builder.build()?).await
     }
 
+    /// Label and URL of each backend that the command line means.
+    pub(crate) fn meant_by(&self, backends: &Backends) -> Result<Vec<(String, String)>, Failure> {
+        Book::open(&self.home)?.meant_by(backends)
+    }
+
+    /// One backend, asked through the options of the command line.
+    pub(crate) fn backend(
+        &self,
+        label: &str,
+        url: &str,
+    ) -> Result<Arc<dyn StorageBackend>, Failure> {
+        let target = Target {
+            label,
+            url,
+            profile: None,
+        };
+        let backend = self.open(&target).map_err(|unopened| unopened.failure)?;
+        let entropy = Arc::clone(&self.entropy) as _;
+        Ok(self.transfer.before(url, backend, entropy))
+    }
+
+    /// The backend at `url` asked by somebody who is not let in anywhere; `None` where nobody has to
+    /// say who asks.
+    pub(crate) fn stranger(
+        &self,
+        label: &str,
+        url: &str,
+    ) -> Result<Option<Arc<dyn StorageBackend>>, Failure> {
+        let refused = |error: ConnectError| Failure::from(&error);
+        let mut place = Place::parse(url).map_err(refused)?;
+        // Whoever it would be, a stranger asks instead.
+        let _ = place.take("credential");
+        let Some(source) = place.stranger() else {
+            return Ok(None);
+        };
+        let backend = place.connect(label, &source).map_err(refused)?;
+        let entropy = Arc::clone(&self.entropy) as _;
+        Ok(Some(self.transfer.before(url, backend, entropy)))
+    }
+
     fn connect_sites(&self, sites: &Sites, wanted: impl Fn(&str) -> bool) -> Connected {
         let mut connected = Connected::default();
         for site in sites.iter().filter(|site| wanted(site.code.as_str())) {
-            let domain = site.failure_domain(law());
-            let (label, url) = (site.code.as_str(), site.endpoint.url());
-            self.connect(&mut connected, label, url, domain);
+            let target = Target {
+                label: site.code.as_str(),
+                url: site.endpoint.url(),
+                profile: site.credential.as_deref(),
+            };
+            self.connect(&mut connected, &target, site.failure_domain(law()));
         }
         connected
     }
 
     /// Adds the backend at `url`, which is asked through the options of the command line; or what
     /// stands in for it, which needs no patience.
-    fn connect(&self, connected: &mut Connected, label: &str, url: &str, domain: FailureDomain) {
-        let backend: Arc<dyn StorageBackend> = match xstore_backends::connect(label, url) {
+    fn connect(&self, connected: &mut Connected, to: &Target<'_>, domain: FailureDomain) {
+        let backend: Arc<dyn StorageBackend> = match self.open(to) {
             Ok(backend) => self
                 .transfer
-                .before(url, backend, Arc::clone(&self.entropy) as _),
-            Err(error) => {
-                connected.absent.push(Failure::from(&error));
-                Arc::new(Absent::new(error.into_backend(label)))
+                .before(to.url, backend, Arc::clone(&self.entropy) as _),
+            Err(unopened) => {
+                connected.absent.push(unopened.failure);
+                Arc::new(Absent::new(unopened.answer))
             }
         };
         connected.backends.push((backend, domain));
+    }
+
+    fn open(&self, to: &Target<'_>) -> Result<Arc<dyn StorageBackend>, Box<Unopened>> {
+        let refused = |error: ConnectError| {
+            let failure = Failure::from(&error);
+            let answer = error.into_backend(to.label);
+            Box::new(Unopened { failure, answer })
+        };
+        let mut place = Place::parse(to.url).map_err(refused)?;
+        let named = place.take("credential");
+        let profile = named.as_deref().or(to.profile);
+        // Nobody is asked who opens a file.
+        let profile = profile.filter(|_| !is_local(place.scheme()));
+        let source = credentials::source(&self.home, profile).map_err(|failure| {
+            let (kind, cause) = (BackendErrorKind::AuthFailed, failure.message.clone());
+            let answer = BackendError::with_source(kind, to.label, cause);
+            let failure = failure.of(to.label);
+            Box::new(Unopened { failure, answer })
+        })?;
+        place.connect(to.label, &source).map_err(refused)
     }
 
     fn warn_absent(&self, connected: &Connected) {
@@ -317,14 +405,25 @@ pub(crate) fn read_sites(path: &Path, threshold: Option<u8>) -> Result<Sites, Fa
     }
 }
 
-/// Folders of the command line are on this computer, and nobody is named for them.
-fn local_domain(url: &str) -> FailureDomain {
-    let local = url.starts_with("file:") || url.starts_with("memory:");
-    let host = local.then(|| xstore::placement::THIS_COMPUTER.to_owned());
-    FailureDomain {
-        host,
-        ..Default::default()
+/// Schemes without a network behind them.
+fn is_local(scheme: &str) -> bool {
+    ["file", "memory", "sqlite"].contains(&scheme)
+}
+
+/// What is on this computer has nobody named for it; whoever has the credential of a bucket reads all
+/// that it opens.
+fn domain_of(url: &str) -> FailureDomain {
+    let scheme = url.split(':').next().unwrap_or_default();
+    if is_local(scheme) {
+        return FailureDomain {
+            host: Some(THIS_COMPUTER.to_owned()),
+            ..Default::default()
+        };
     }
+    // A URL that cannot be read has its say when it is opened.
+    let endpoint = Endpoint::parse(url, Path::new("/")).ok();
+    let domain = endpoint.as_ref().map(Endpoint::failure_domain);
+    domain.unwrap_or_default()
 }
 
 pub(crate) fn access(threshold: u8, share_count: u8) -> Result<AccessStructure, Failure> {

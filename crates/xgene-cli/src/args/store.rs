@@ -208,6 +208,26 @@ pub(crate) struct Recover {
 /// `xgene store backend`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BackendVerb {
+    /// Try a backend out and keep it under a label
+    #[command(after_help = "\
+The label is given to --backend in the place of the URL from then on, and a store without --backend is
+over all backends that were added, in their order. Credentials are not in the URL: they come from the
+environment, or with ?credential=NAME from [NAME] in credentials.toml in the home (docs/backends.md).
+
+Example:
+  xgene store backend add berlin 's3://genomes/shares?region=eu-central-1&credential=berlin'")]
+    Add(AddBackend),
+    /// Try backends out: contract, clock, erasure, credentials, speed
+    #[command(after_help = "\
+About thirty requests and 16 MiB to each backend; what is stored for it is removed again.
+Exit codes: 0 a store can use all of them; else that of the first error.
+
+Example:
+  xgene store backend test --backend 's3://genomes/shares?region=eu-central-1'")]
+    Test {
+        #[command(flatten)]
+        backends: Backends,
+    },
     /// List backends: those given, those that manifests name, and those that are gone
     List {
         #[command(flatten)]
@@ -217,10 +237,23 @@ pub(crate) enum BackendVerb {
     Remove(RemoveBackend),
 }
 
+/// `xgene store backend add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddBackend {
+    /// What it is called: lower-case letters, digits and `-`
+    pub(crate) label: String,
+    /// Where it is
+    pub(crate) url: String,
+    /// Without trying it out, because it is not there yet
+    #[arg(long)]
+    pub(crate) untested: bool,
+}
+
 /// `xgene store backend remove`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What it held is lost: `store repair` places those shares elsewhere, and `store gc` no longer waits for
+Without --gone only the label is forgotten; nothing changes at the backend. With --gone its claim ends:
+what it held is lost: `store repair` places those shares elsewhere, and `store gc` no longer waits for
 it. Nothing is ever sent to it again, also if it comes back, and it counts for ever as a holder of what
 it was sent. Time and reason are kept in the catalogue. Leave it out of --backend from then on.
 
@@ -233,13 +266,13 @@ pub(crate) struct RemoveBackend {
     #[command(flatten)]
     pub(crate) backends: Backends,
     /// It will not come back
-    #[arg(long, required = true)]
-    gone: bool,
+    #[arg(long, requires = "reason")]
+    pub(crate) gone: bool,
     /// Why, for the record
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: String,
+    #[arg(long, value_name = "TEXT", requires = "gone")]
+    reason: Option<String>,
     /// Even if it answers, because it is no longer yours
-    #[arg(long)]
+    #[arg(long, requires = "gone")]
     even_if_it_answers: bool,
     /// Show which one it is
     #[arg(long)]
@@ -247,6 +280,11 @@ pub(crate) struct RemoveBackend {
 }
 
 impl RemoveBackend {
+    /// Why it is gone; empty where it is not.
+    pub(crate) fn reason(&self) -> &str {
+        self.reason.as_deref().unwrap_or_default()
+    }
+
     /// What happens if it answers.
     pub(crate) const fn if_it_answers(&self) -> IfItAnswers {
         if self.even_if_it_answers {

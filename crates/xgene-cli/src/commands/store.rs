@@ -323,13 +323,19 @@ async fn rm(
         return Ok(OK);
     }
     let report = store.delete(&found.manifest).await?;
+    let doubts = store.erasure_doubts(&labels).await;
     session.terminal.message(
         "summary",
-        json!({ "name": name, "pending": report.pending }),
+        json!({
+            "name": name,
+            "pending": report.pending,
+            "erasure_unproven": unproven(&doubts),
+        }),
     );
     session.terminal.say(&format!(
-        "{name} deleted; a backend that keeps versions or backups may still have its share"
+        "{name} deleted; what a backend keeps without saying so nobody can know"
     ));
+    warn_unproven(&doubts, session);
     if report.pending.is_empty() {
         return Ok(OK);
     }
@@ -338,6 +344,21 @@ async fn rm(
         "shares are still at {pending}; the next run removes them"
     ));
     Ok(DEGRADED)
+}
+
+/// Backends where deleted bytes may still be, for programs.
+fn unproven(doubts: &[(String, &str)]) -> Vec<serde_json::Value> {
+    let each = doubts.iter();
+    each.map(|(backend, why)| json!({ "backend": backend, "why": why }))
+        .collect()
+}
+
+/// The same for people.
+fn warn_unproven(doubts: &[(String, &str)], session: &Session) {
+    for (backend, why) in doubts {
+        let text = format!("erasure is unproven at {backend}: {why}");
+        session.terminal.warn(&text);
+    }
 }
 
 /// Seconds since 1970 for people.

@@ -4,6 +4,7 @@
     reason = "a helper that cannot go on fails its test"
 )]
 
+mod backends;
 mod bad_input;
 mod consent;
 mod degraded;

@@ -20,7 +20,7 @@ pub(super) async fn run(
 ) -> Result<u8, Failure> {
     let store = session.store(session.keys()?, backends, Pad::None).await?;
     // Reading gets by without some; what a missing one knows may be what others need.
-    let (answered, needed) = (store.labels().count(), backends.urls.len());
+    let (answered, needed) = (store.labels().count(), session.meant_by(backends)?.len());
     if answered < needed {
         return Err(Failure::new(
             "INSUFFICIENT_BACKENDS",
@@ -29,15 +29,24 @@ pub(super) async fn run(
         ));
     }
     let report = store.gc(&options(gc)).await?;
+    let mut labels: Vec<&str> = report.steps.iter().map(|step| &*step.backend).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    let doubts = match gc.dry_run {
+        true => Vec::new(),
+        false => store.erasure_doubts(&labels).await,
+    };
     session.terminal.message(
         "summary",
         json!({
             "dry_run": gc.dry_run,
             "objects": report.objects,
             "steps": report.steps.iter().map(step).collect::<Vec<_>>(),
+            "erasure_unproven": super::unproven(&doubts),
         }),
     );
     session.terminal.say(&text(&report, gc));
+    super::warn_unproven(&doubts, session);
     Ok(OK)
 }
 
