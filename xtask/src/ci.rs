@@ -13,7 +13,7 @@ use crate::args::Args;
 use crate::servers::{self, Servers};
 use crate::tools::CARGO_DENY;
 use crate::workspace::Workspace;
-use crate::{bench, codes, fuzz, kill, layers, planted, process, simulate};
+use crate::{bench, codes, fuzz, kill, layers, planted, process, simulate, weight};
 
 pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
     let full = args.switch("--full");
@@ -33,7 +33,8 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
     step("documentation", || documentation(workspace))?;
     step("features", || features::run(workspace))?;
     step("layers", || layers::run(workspace, Args::new([])))?;
-    step("error table", || codes::check(workspace))?;
+    step("error table", || codes::DOCUMENT.check(workspace))?;
+    step("weight", || weight::DOCUMENT.check(workspace))?;
     step("dependencies", || dependencies(workspace))?;
     step("simulate", || simulate::run_in_ci(workspace))?;
     step("kill", || kill::run_in_ci(workspace, kills))?;

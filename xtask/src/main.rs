@@ -8,6 +8,7 @@ mod args;
 mod bench;
 mod ci;
 mod codes;
+mod document;
 mod fuzz;
 mod kill;
 mod layers;
@@ -21,6 +22,7 @@ mod simulate;
 mod size;
 mod tools;
 mod trial;
+mod weight;
 mod workspace;
 
 use std::process::ExitCode;
@@ -37,6 +39,7 @@ usage: cargo xtask COMMAND
                                         bench; tests of a server left out may skip themselves
   layers                                crates depend downwards only
   codes [--check]                       write docs/errors.md; --check only compares
+  weight [--check]                      write docs/weight.md: crates that each backend brings along
   fuzz [--seconds N] [TARGET]           fuzz every target, 20 s each unless told
   simulate [--seeds N] [--from SEED]    the store against faults and crashes drawn from seeds: 100000
   simulate --seed SEED [--trace]        one seed; --trace shows all that happened
@@ -77,7 +80,8 @@ fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
     match command.as_str() {
         "ci" => ci::run(&workspace, args),
         "layers" => layers::run(&workspace, args),
-        "codes" => codes::run(&workspace, args),
+        "codes" => codes::DOCUMENT.run(&workspace, args),
+        "weight" => weight::DOCUMENT.run(&workspace, args),
         "fuzz" => fuzz::run(&workspace, args),
         "simulate" => simulate::run(&workspace, args),
         "planted" => planted::run(&workspace, args),
