@@ -91,19 +91,17 @@ pub(crate) struct Cloud<C> {
     source: Source,
     connect: Arc<Connect<C>>,
     client: RwLock<Arc<C>>,
-    /// The last answer to a deletion: a [`Told`].
+    /// Place in [`TOLD`].
     told: AtomicU8,
 }
 
-/// What the answers to deletions have told so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Told {
-    Nothing = 0,
-    Erased = 1,
-    Versions = 2,
-    SoftDeleted = 3,
-}
+/// What the answers to deletions have told so far, the worst last: what was kept once stays kept.
+const TOLD: [Erasure; 4] = [
+    Erasure::Untold("nothing was deleted there yet"),
+    Erasure::Erases,
+    Erasure::Keeps("it keeps deleted objects for a while"),
+    Erasure::Keeps("it keeps earlier versions of its objects"),
+];
 
 impl<C: Client> Cloud<C> {
     /// Connects for the first time.
@@ -123,7 +121,7 @@ impl<C: Client> Cloud<C> {
             source: source.clone(),
             connect: Arc::new(connect),
             client: RwLock::new(Arc::new(client)),
-            told: AtomicU8::new(Told::Nothing as u8),
+            told: AtomicU8::new(0),
         })
     }
 
@@ -213,24 +211,15 @@ impl<C: Client> Cloud<C> {
             return;
         };
         let told = match kept {
-            Kept::Unsaid => Told::Erased,
-            Kept::Versions => Told::Versions,
-            Kept::SoftDeleted => Told::SoftDeleted,
+            Kept::Unsaid => 1,
+            Kept::SoftDeleted => 2,
+            Kept::Versions => 3,
         };
-        self.told.store(told as u8, Ordering::Relaxed);
+        self.told.fetch_max(told, Ordering::Relaxed);
     }
 
     fn told(&self) -> Erasure {
-        let told = self.told.load(Ordering::Relaxed);
-        if told == Told::Versions as u8 {
-            Erasure::Keeps("it keeps earlier versions of its objects")
-        } else if told == Told::SoftDeleted as u8 {
-            Erasure::Keeps("it keeps deleted objects for a while")
-        } else if told == Told::Erased as u8 {
-            Erasure::Erases
-        } else {
-            Erasure::Untold("nothing was deleted there yet")
-        }
+        TOLD[usize::from(self.told.load(Ordering::Relaxed)) % TOLD.len()]
     }
 
     /// The keys of a page that are ours; what else lies there is not.
