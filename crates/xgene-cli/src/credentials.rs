@@ -4,7 +4,7 @@
 //! means, and which program it may run, stands in the owner's own home, in a file that nobody else
 //! can read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use xstore::Home;
@@ -54,26 +54,61 @@ pub(crate) fn source(home: &Home, name: Option<&str>) -> Result<Source, Failure>
     let Some(name) = name else {
         return Ok(Source::Fixed(of_environment()));
     };
-    let path = home.folder().join("credentials.toml");
-    let text = read_private(&path)?.unwrap_or_default();
-    let mut profiles: toml::Table = toml::from_str(&text).map_err(|error| {
+    let path = path(home);
+    let profile = profiles(&path)?.remove(name);
+    let Some(profile) = profile else {
+        return Err(Failure::usage(format!("no [{name}] in {}", path.display())));
+    };
+    Ok(match read(&path, name, profile)? {
+        Profile::File(InFile { file }) => Source::File(home.folder().join(file)),
+        Profile::Command(ByCommand { command }) => Source::Command(command),
+        Profile::Variables(variables) => Source::Fixed(variables.into_iter().collect()),
+    })
+}
+
+/// Name of every credential that this program may use, and where its value comes from.
+pub(crate) fn known(home: &Home) -> Result<Vec<(String, String)>, Failure> {
+    let environment = of_environment();
+    let names: Vec<&str> = environment.iter().map(|(name, _)| name).collect();
+    let mut known = Vec::new();
+    if !names.is_empty() {
+        known.push(("the environment".to_owned(), names.join(" ")));
+    }
+    let path = path(home);
+    for (name, profile) in profiles(&path)? {
+        let from = match read(&path, &name, profile)? {
+            Profile::File(InFile { file }) => format!("file {}", file.display()),
+            Profile::Command(ByCommand { command }) => {
+                format!("command {}", command.first().map_or("", String::as_str))
+            }
+            Profile::Variables(variables) => variables.into_keys().collect::<Vec<_>>().join(" "),
+        };
+        known.push((name, from));
+    }
+    Ok(known)
+}
+
+fn path(home: &Home) -> PathBuf {
+    home.folder().join("credentials.toml")
+}
+
+fn profiles(path: &Path) -> Result<toml::Table, Failure> {
+    let text = read_private(path)?.unwrap_or_default();
+    toml::from_str(&text).map_err(|error| {
         // The message of a parser quotes the line, and with it a secret.
         let before = error.span().and_then(|span| text.get(..span.start));
         let line = before.map_or(1, |before| before.matches('\n').count() + 1);
         Failure::usage(format!("{}, line {line}: not TOML", path.display()))
-    })?;
-    let Some(profile) = profiles.remove(name) else {
-        return Err(Failure::usage(format!("no [{name}] in {}", path.display())));
-    };
-    match profile.try_into() {
-        Ok(Profile::File(InFile { file })) => Ok(Source::File(home.folder().join(file))),
-        Ok(Profile::Command(ByCommand { command })) => Ok(Source::Command(command)),
-        Ok(Profile::Variables(variables)) => Ok(Source::Fixed(variables.into_iter().collect())),
-        Err(_) => Err(Failure::usage(format!(
+    })
+}
+
+fn read(path: &Path, name: &str, profile: toml::Value) -> Result<Profile, Failure> {
+    profile.try_into().map_err(|_| {
+        Failure::usage(format!(
             "[{name}] in {} holds variables, or file, or command",
             path.display()
-        ))),
-    }
+        ))
+    })
 }
 
 /// Other variables of the environment are none of a backend's business.
@@ -137,6 +172,26 @@ AWS_ACCESS_KEY_ID = 7
             Source::Command(line) => assert_eq!(line, ["pass", "show", "ottawa"]),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn what_is_known_is_told_without_its_value() {
+        let (good, _) = PROFILES.split_once("[lost]").unwrap();
+        let (_folder, home) = home(good, 0o600);
+        let known = known(&home).unwrap();
+        let profiles: Vec<_> = known
+            .iter()
+            .filter(|(name, _)| name != "the environment")
+            .collect();
+        let pair = |name: &str, from: &str| (name.to_owned(), from.to_owned());
+        assert_eq!(
+            profiles,
+            [
+                &pair("berlin", "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY"),
+                &pair("ottawa", "command pass"),
+                &pair("tokyo", "file tokyo.json"),
+            ]
+        );
     }
 
     #[test]

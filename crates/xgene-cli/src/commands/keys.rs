@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::args::{Keys, Trust};
 use crate::codes::OK;
 use crate::commands::{source, table};
+use crate::credentials;
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -45,10 +46,13 @@ fn show(session: &Session) -> Result<(), Failure> {
     let makers = keys.iter().flat_map(OwnerKeys::makers).map(to_did_key);
     let makers: Vec<String> = makers.collect();
     let (maker, former) = (makers.first(), makers.iter().skip(1));
+    let credentials = credentials::known(&session.home)?;
     terminal.message("summary", json!({
         "root_key": path.display().to_string(), "exists": keys.is_some(), "maker": maker,
         "former_makers": former.clone().collect::<Vec<_>>(),
         "derived": INVENTORY.map(|(label, purpose)| json!({ "label": label, "purpose": purpose })),
+        "credentials": credentials.iter().map(|(name, from)| json!({ "name": name, "from": from }))
+            .collect::<Vec<_>>(),
     }));
     terminal.say("No key protects the payload: k shares read it, fewer cannot.");
     match maker {
@@ -64,6 +68,13 @@ fn show(session: &Session) -> Result<(), Failure> {
         derived.add_row([label, purpose]);
     }
     terminal.say(&derived.to_string());
+    if !credentials.is_empty() {
+        let mut rows = table(&["credential of backends", "from"]);
+        for (name, from) in credentials {
+            rows.add_row([name, from]);
+        }
+        terminal.say(&rows.to_string());
+    }
     Ok(())
 }
 
