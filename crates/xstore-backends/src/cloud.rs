@@ -21,6 +21,7 @@ use xstore::{
 };
 
 use crate::credential::Source;
+use crate::objects::OBJECT_LEN_BYTES_MAX;
 use crate::url::ConnectError;
 
 pub mod answers;
@@ -34,9 +35,6 @@ pub(crate) use refusal::{malformed, refused, unusable};
 pub(crate) use setup::{Remote, client_options, no_retries};
 pub(crate) use tap::TapConnector;
 use tap::{Kept, Seen, watched};
-
-/// No object is longer; what claims to be is not read. A segment has 16 MiB and a footer.
-const OBJECT_LEN_BYTES_MAX: u64 = 64 << 20;
 
 /// Deletions under way at once.
 const DELETIONS: usize = 8;

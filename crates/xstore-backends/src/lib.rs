@@ -10,6 +10,7 @@
 //! | `s3` | `s3` | `s3://bucket/prefix` | yes | yes |
 //! | `azure` | `azure` | `az://account/container/prefix` | yes | yes |
 //! | `gcs` | `gcs` | `gs://bucket/prefix` | yes | yes |
+//! | `sqlite` | `sqlite` | `sqlite:///absolute/file.db` | yes | yes |
 //! | none | [`xstore::memory`] | `memory:` | yes | no |
 
 #[cfg(feature = "azure")]
@@ -21,8 +22,12 @@ pub mod credential;
 pub mod fs;
 #[cfg(feature = "gcs")]
 mod gcs;
+#[cfg(any(feature = "cloud", feature = "sqlite"))]
+mod objects;
 #[cfg(feature = "s3")]
 mod s3;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 pub mod url;
 
 pub use credential::Source;

@@ -25,6 +25,7 @@ pub use place::{Place, Reason};
 /// | `s3://bucket/prefix` | `s3` | `region`, `endpoint`, `virtual-hosted`, `allow-http` |
 /// | `az://account/container/prefix` | `azure` | `endpoint`, `allow-http` |
 /// | `gs://bucket/prefix` | `gcs` | `endpoint`, `allow-http` |
+/// | `sqlite:///absolute/file.db` | `sqlite` | none; the file must exist, and may be empty |
 /// | `memory:` | none | none; forgets everything when it is dropped |
 ///
 /// `%` and two hexadecimal digits stand for one byte of a path or an option (RFC 3986, section 2.1).
@@ -71,13 +72,21 @@ impl Place {
                 Ok(Arc::new(MemoryBackend::new(id)))
             }
             #[cfg(feature = "fs")]
-            "file" => Ok(Arc::new(crate::fs::FsBackend::open(id, &self.folder()?)?)),
+            "file" => {
+                let path = self.absolute_path()?;
+                Ok(Arc::new(crate::fs::FsBackend::open(id, &path)?))
+            }
             #[cfg(feature = "s3")]
             "s3" => Ok(Arc::new(crate::s3::connect(id, self, source)?)),
             #[cfg(feature = "azure")]
             "az" => Ok(Arc::new(crate::azure::connect(id, self, source)?)),
             #[cfg(feature = "gcs")]
             "gs" => Ok(Arc::new(crate::gcs::connect(id, self, source)?)),
+            #[cfg(feature = "sqlite")]
+            "sqlite" => {
+                let path = self.absolute_path()?;
+                Ok(Arc::new(crate::sqlite::SqliteBackend::open(id, &path)?))
+            }
             other => {
                 // Whoever asks, where there is nobody to ask.
                 let _ = source;
@@ -94,6 +103,7 @@ fn known_schemes() -> String {
         ("s3", cfg!(feature = "s3")),
         ("az", cfg!(feature = "azure")),
         ("gs", cfg!(feature = "gcs")),
+        ("sqlite", cfg!(feature = "sqlite")),
         ("memory", true),
     ]
     .into_iter()

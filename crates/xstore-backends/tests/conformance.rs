@@ -23,3 +23,14 @@ async fn fs_conforms() {
     let staged = std::fs::read_dir(folder.path().join(".tmp")).unwrap();
     assert_eq!(staged.count(), 0, "puts leave no temporary files");
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sqlite_conforms() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("objects.db");
+    std::fs::File::create(&file).unwrap();
+    let url = format!("sqlite://{}", file.display());
+    let backend = connect("sqlite", &url, &Source::default()).unwrap();
+    conformance::run_all(&backend).await.unwrap();
+}

@@ -122,9 +122,10 @@ impl Place {
         Err(Reason::new(words))
     }
 
-    /// The path of a `file:` URL (RFC 8089 with an empty authority).
+    /// The path of a URL that leads to a folder or file of this computer, as `file:` does (RFC 8089
+    /// with an empty authority).
     #[cfg(unix)]
-    pub(crate) fn folder(self) -> Result<std::path::PathBuf, Reason> {
+    pub(crate) fn absolute_path(self) -> Result<std::path::PathBuf, Reason> {
         use std::os::unix::ffi::OsStringExt;
         if self.authority.as_deref() != Some("") || !self.path.starts_with('/') {
             let scheme = &self.scheme;
@@ -244,7 +245,7 @@ mod tests {
             ("file:///%c3%A9", "/é"),
             ("file:///", "/"),
         ] {
-            let folder = place(url).folder().unwrap();
+            let folder = place(url).absolute_path().unwrap();
             assert_eq!(folder, std::path::PathBuf::from(expected), "{url}");
         }
         for url in [
@@ -260,7 +261,7 @@ mod tests {
             "file:///a\0",
             "file:///a?b=c",
         ] {
-            assert!(place(url).folder().is_err(), "{url}");
+            assert!(place(url).absolute_path().is_err(), "{url}");
         }
     }
 

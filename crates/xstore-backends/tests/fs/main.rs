@@ -4,3 +4,5 @@
 mod folder;
 #[cfg(test)]
 mod media;
+#[cfg(test)]
+mod medium;

@@ -2,52 +2,12 @@
 //! may mount them (Linux, as root); elsewhere each test says that it is skipped.
 
 use std::path::Path;
-use std::process::Command;
 
 use bytes::Bytes;
-use tempfile::TempDir;
 use xstore::{BackendErrorKind, ObjectKey, Put, StorageBackend};
 use xstore_backends::fs::FsBackend;
 
-/// A mounted file system, unmounted when dropped.
-struct Medium {
-    folder: TempDir,
-}
-
-impl Medium {
-    /// `None`, with a line that says so, where nothing can be mounted.
-    fn mount(test: &str, options: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let arguments = ["-t", "tmpfs", "-o", options, "tmpfs"];
-        if mount(&arguments, folder.path()) {
-            return Some(Self { folder });
-        }
-        println!("SKIP {test}: mounting a tmpfs");
-        None
-    }
-
-    fn remount(&self, options: &str) {
-        let arguments = ["-o", &format!("remount,{options}")];
-        assert!(mount(&arguments, self.folder.path()), "{options}");
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-}
-
-impl Drop for Medium {
-    fn drop(&mut self) {
-        // Lazily: a handle of a failed test may still be open.
-        let unmounted = Command::new("umount").arg("-l").arg(self.path()).status();
-        assert!(unmounted.is_ok_and(|status| status.success()));
-    }
-}
-
-fn mount(arguments: &[&str], folder: &Path) -> bool {
-    let output = Command::new("mount").args(arguments).arg(folder).output();
-    output.is_ok_and(|output| output.status.success())
-}
+use crate::medium::Medium;
 
 fn key(name: &str) -> ObjectKey {
     ObjectKey::try_new(name).unwrap()
