@@ -2,7 +2,7 @@
 //!
 //! A source is the environment, a file or a command, and each gives the same thing: the variables
 //! that the provider's documentation names (`AWS_ACCESS_KEY_ID`, `AZURE_STORAGE_ACCOUNT_KEY`,
-//! `GOOGLE_SERVICE_ACCOUNT_KEY` and so on). One that does not name a key leaves the provider's
+//! `GOOGLE_SERVICE_ACCOUNT_KEY` and so on), or `REDIS_USERNAME` and `REDIS_PASSWORD`. One that does not name a key leaves the provider's
 //! library to ask the machine it runs on: the instance, the container or the workload identity.
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@
 //! | `s3` | `s3` | `s3://bucket/prefix` | yes | yes |
 //! | `azure` | `azure` | `az://account/container/prefix` | yes | yes |
 //! | `gcs` | `gcs` | `gs://bucket/prefix` | yes | yes |
+//! | `redis` | `redis` | `redis://host:port/database`, `rediss` for TLS | yes | no |
 //! | `sqlite` | `sqlite` | `sqlite:///absolute/file.db` | yes | yes |
 //! | none | [`xstore::memory`] | `memory:` | yes | no |
 
@@ -22,8 +23,12 @@ pub mod credential;
 pub mod fs;
 #[cfg(feature = "gcs")]
 mod gcs;
-#[cfg(any(feature = "cloud", feature = "sqlite"))]
+#[cfg(any(feature = "cloud", feature = "redis"))]
+mod network;
+#[cfg(any(feature = "cloud", feature = "redis", feature = "sqlite"))]
 mod objects;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "s3")]
 mod s3;
 #[cfg(feature = "sqlite")]

@@ -1,7 +1,7 @@
 //! What backends share that keep names and bytes in one place each: how long an object can be, and
 //! how a page of names is cut.
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "redis", feature = "sqlite"))]
 use xstore::{ListPage, ObjectKey};
 
 /// No object is longer; what claims to be is neither stored nor read. A segment has 16 MiB and a
@@ -9,23 +9,23 @@ use xstore::{ListPage, ObjectKey};
 pub(crate) const OBJECT_LEN_BYTES_MAX: u64 = 64 << 20;
 
 /// Most keys on one page of a listing.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "redis", feature = "sqlite"))]
 const PAGE_KEY_COUNT_MAX: u16 = 1000;
 
 /// How many names to ask for: one more than a page holds tells whether another follows.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "redis", feature = "sqlite"))]
 pub(crate) const NAME_COUNT_ASKED: u16 = PAGE_KEY_COUNT_MAX + 1;
 
 /// The half-open range of names that start with `prefix`: its end is the first text behind them all,
 /// since no key holds a character from `{` on.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "redis", feature = "sqlite"))]
 pub(crate) fn names_under(prefix: &str) -> std::ops::Range<String> {
     prefix.to_owned()..format!("{prefix}{{")
 }
 
 /// A page of the first `names` asked for, which are in order. What is no key is not ours, and passed
 /// over.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "redis", feature = "sqlite"))]
 pub(crate) fn page(mut names: Vec<String>) -> ListPage {
     let page_len = usize::from(PAGE_KEY_COUNT_MAX);
     let is_last = names.len() <= page_len;
@@ -36,7 +36,7 @@ pub(crate) fn page(mut names: Vec<String>) -> ListPage {
     ListPage { keys, next }
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(all(test, any(feature = "redis", feature = "sqlite")))]
 mod tests {
     use super::*;
 

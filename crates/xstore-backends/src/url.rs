@@ -25,6 +25,7 @@ pub use place::{Place, Reason};
 /// | `s3://bucket/prefix` | `s3` | `region`, `endpoint`, `virtual-hosted`, `allow-http` |
 /// | `az://account/container/prefix` | `azure` | `endpoint`, `allow-http` |
 /// | `gs://bucket/prefix` | `gcs` | `endpoint`, `allow-http` |
+/// | `redis://host:port/database`, `rediss` for TLS | `redis` | `prefix`, `allow-plaintext` |
 /// | `sqlite:///absolute/file.db` | `sqlite` | none; the file must exist, and may be empty |
 /// | `memory:` | none | none; forgets everything when it is dropped |
 ///
@@ -82,6 +83,8 @@ impl Place {
             "az" => Ok(Arc::new(crate::azure::connect(id, self, source)?)),
             #[cfg(feature = "gcs")]
             "gs" => Ok(Arc::new(crate::gcs::connect(id, self, source)?)),
+            #[cfg(feature = "redis")]
+            "redis" | "rediss" => Ok(Arc::new(crate::redis::connect(id, self, source)?)),
             #[cfg(feature = "sqlite")]
             "sqlite" => {
                 let path = self.absolute_path()?;
@@ -103,6 +106,8 @@ fn known_schemes() -> String {
         ("s3", cfg!(feature = "s3")),
         ("az", cfg!(feature = "azure")),
         ("gs", cfg!(feature = "gcs")),
+        ("redis", cfg!(feature = "redis")),
+        ("rediss", cfg!(feature = "redis")),
         ("sqlite", cfg!(feature = "sqlite")),
         ("memory", true),
     ]

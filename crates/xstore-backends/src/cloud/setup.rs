@@ -1,14 +1,9 @@
 //! What all clients are set up with.
 
-use std::time::Duration;
-
 use object_store::{ClientOptions, RetryConfig};
 
+use crate::network::{CONNECT_TIME, install_tls, is_local};
 use crate::url::{Place, Reason};
-
-/// How long a connection may take to stand. Everything behind it is measured by `xstore::timeout`,
-/// which knows how many bytes there are.
-const CONNECT_TIME: Duration = Duration::from_secs(10);
 
 /// The provider's library tries once: what to do then is decided where the budget is known.
 pub(crate) fn no_retries() -> RetryConfig {
@@ -26,11 +21,6 @@ pub(crate) fn client_options(endpoint: Option<&Endpoint>) -> ClientOptions {
         .with_allow_http(plain)
         .with_connect_timeout(CONNECT_TIME)
         .with_timeout_disabled()
-}
-
-/// Names the one cryptography that this program has; that it was named before is well.
-fn install_tls() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// The `endpoint` option: another server than the provider's.
@@ -74,16 +64,6 @@ impl Endpoint {
             is_plain,
         }))
     }
-}
-
-/// Whether `host`, with or without a port, is an address of this computer.
-fn is_local(host: &str) -> bool {
-    let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => (name, port),
-        _ => (host, ""),
-    };
-    let local = ["localhost", "127.0.0.1", "[::1]"].contains(&name);
-    local && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A bucket or account, the names behind it, and where it is asked.
