@@ -18,16 +18,15 @@ pub(crate) const DOCUMENT: Document = Document {
 const PACKAGE: &str = "xstore-backends";
 
 /// What a user may choose: nothing, one provider, what the command line has, everything.
-const SETS: [(&str, &str); 6] = [
+const SETS: [(&str, &str); 8] = [
     ("none (`memory:` only)", ""),
     ("`fs`", "fs"),
     ("`s3`", "s3"),
     ("`azure`", "azure"),
     ("`gcs`", "gcs"),
-    (
-        "`fs`, `s3`, `azure`, `gcs`, as in `xgene`",
-        "fs,s3,azure,gcs",
-    ),
+    ("`redis`", "redis"),
+    ("`sqlite`", "sqlite"),
+    ("all of them, as in `xgene`", "fs,s3,azure,gcs,redis,sqlite"),
 ];
 
 /// A library of the system, or a tool, that a user would have to install first.

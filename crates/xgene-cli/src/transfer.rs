@@ -23,7 +23,7 @@ impl Transfer {
     /// - the breaker is above them: it counts what no retry could mend, and while it is open
     ///   nothing waits and nothing is tried again.
     ///
-    /// A folder has no breaker: one file that cannot be read says nothing about the next, and its
+    /// A folder or file of this computer has no breaker: one file that cannot be read says nothing about the next, and its
     /// refusal must not close all of them. What a breaker spares others, a waiting network, is not
     /// there.
     ///
@@ -38,7 +38,10 @@ impl Transfer {
         let timed = Timeout::new(backend, self.timeout_options());
         let limited = Limit::new(timed, self.limit_options());
         let retried = Retry::new(limited, self.retry_options(), Arc::clone(&entropy));
-        if url.starts_with("file:") {
+        if ["file:", "sqlite:"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme))
+        {
             return Arc::new(retried);
         }
         Arc::new(Breaker::new(retried, entropy))

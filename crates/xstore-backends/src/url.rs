@@ -22,9 +22,9 @@ pub use place::{Place, Reason};
 /// | URL | feature | options behind `?` |
 /// |---|---|---|
 /// | `file:///absolute/path` | `fs` | none; the folder must exist |
-/// | `s3://bucket/prefix` | `s3` | `region`, `endpoint`, `virtual-hosted`, `allow-http` |
-/// | `az://account/container/prefix` | `azure` | `endpoint`, `allow-http` |
-/// | `gs://bucket/prefix` | `gcs` | `endpoint`, `allow-http` |
+/// | `s3://bucket/prefix` | `s3` | `region`, `endpoint`, `virtual-hosted`, `allow-plaintext` |
+/// | `az://account/container/prefix` | `azure` | `endpoint`, `allow-plaintext` |
+/// | `gs://bucket/prefix` | `gcs` | `endpoint`, `allow-plaintext` |
 /// | `redis://host:port/database`, `rediss` for TLS | `redis` | `prefix`, `allow-plaintext` |
 /// | `sqlite:///absolute/file.db` | `sqlite` | none; the file must exist, and may be empty |
 /// | `memory:` | none | none; forgets everything when it is dropped |
@@ -53,6 +53,7 @@ impl Place {
             ],
             "az" => &[("AZURE_STORAGE_ACCOUNT_KEY", "c3RyYW5nZXI=")],
             "gs" => &[("GOOGLE_BEARER_TOKEN", "stranger")],
+            "redis" | "rediss" => &[("REDIS_PASSWORD", "stranger")],
             _ => return None,
         };
         Some(Source::Fixed(variables.iter().copied().collect()))

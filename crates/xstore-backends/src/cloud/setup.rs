@@ -33,12 +33,12 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Takes `endpoint` and `allow-http`.
+    /// Takes `endpoint` and `allow-plaintext`.
     ///
     /// HTTP without TLS leaves this computer only on request: whoever listens reads the names of
     /// objects, and the tokens of some providers.
     fn take(place: &mut Place) -> Result<Option<Self>, Reason> {
-        let allowed = place.take_flag("allow-http")?;
+        let allowed = place.take_flag("allow-plaintext")?;
         let Some(url) = place.take("endpoint") else {
             return Ok(None);
         };
@@ -55,7 +55,7 @@ impl Endpoint {
             ));
         }
         if is_plain && !is_local(host) && !allowed {
-            let words = "endpoint is http:// beyond this computer; add allow-http=true to send \
+            let words = "endpoint is http:// beyond this computer; add allow-plaintext=true to send \
                          names and tokens in the clear";
             return Err(Reason::new(words));
         }
@@ -103,7 +103,7 @@ mod tests {
             "endpoint=http://127.0.0.1:9000",
             "endpoint=http://localhost",
             "endpoint=http://[::1]:9000",
-            "endpoint=http://s3.lab&allow-http=true",
+            "endpoint=http://s3.lab&allow-plaintext=true",
         ] {
             assert!(endpoint(good).is_ok(), "{good}");
         }
@@ -117,7 +117,7 @@ mod tests {
             "endpoint=https://",
             "endpoint=https://user:secret@s3.lab",
             "endpoint=https://s3.lab?secret",
-            "allow-http=yes",
+            "allow-plaintext=yes",
         ] {
             let error = endpoint(bad).expect_err(bad);
             assert!(!error.to_string().contains("secret"), "{error}");

@@ -84,7 +84,10 @@ impl Place {
     }
 
     /// Takes the option `name`, which is `true` or `false`, and false when it is not given.
-    pub(crate) fn take_flag(&mut self, name: &str) -> Result<bool, Reason> {
+    ///
+    /// # Errors
+    /// For any other value.
+    pub fn take_flag(&mut self, name: &str) -> Result<bool, Reason> {
         match self.take(name).as_deref() {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
@@ -92,8 +95,11 @@ impl Place {
         }
     }
 
-    /// What stands between `//` and the path: a host, a bucket or an account.
-    pub(crate) fn authority(&self, what: &str) -> Result<&str, Reason> {
+    /// What stands between `//` and the path: a host, a bucket or an account, which `what` names.
+    ///
+    /// # Errors
+    /// When nothing stands there.
+    pub fn authority(&self, what: &str) -> Result<&str, Reason> {
         let authority = self.authority.as_deref().unwrap_or_default();
         if authority.is_empty() {
             let scheme = &self.scheme;
@@ -103,7 +109,10 @@ impl Place {
     }
 
     /// The segments of the path, decoded; none of them is empty, `.` or `..`.
-    pub(crate) fn segments(&self) -> Result<Vec<String>, Reason> {
+    ///
+    /// # Errors
+    /// When one of them is, or is not UTF-8.
+    pub fn segments(&self) -> Result<Vec<String>, Reason> {
         let path = self.path.trim_matches('/');
         if path.is_empty() {
             return Ok(Vec::new());
@@ -113,7 +122,10 @@ impl Place {
 
     /// The segments of the path as the start of object names, which keep to characters that every
     /// provider takes as they are.
-    pub(crate) fn prefix(segments: &[String]) -> Result<String, Reason> {
+    ///
+    /// # Errors
+    /// When they hold others.
+    pub fn prefix(segments: &[String]) -> Result<String, Reason> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if segments.iter().all(|segment| segment.bytes().all(plain)) {
             return Ok(segments.join("/"));
@@ -124,8 +136,11 @@ impl Place {
 
     /// The path of a URL that leads to a folder or file of this computer, as `file:` does (RFC 8089
     /// with an empty authority).
+    ///
+    /// # Errors
+    /// When it is not absolute, or when an option was not taken.
     #[cfg(unix)]
-    pub(crate) fn absolute_path(self) -> Result<std::path::PathBuf, Reason> {
+    pub fn absolute_path(self) -> Result<std::path::PathBuf, Reason> {
         use std::os::unix::ffi::OsStringExt;
         if self.authority.as_deref() != Some("") || !self.path.starts_with('/') {
             let scheme = &self.scheme;
@@ -137,7 +152,10 @@ impl Place {
     }
 
     /// Refuses options that nobody took.
-    pub(crate) fn finish(self) -> Result<(), Reason> {
+    ///
+    /// # Errors
+    /// Names the first of them.
+    pub fn finish(self) -> Result<(), Reason> {
         match self.options.into_keys().next() {
             Some(name) => Err(Reason::new(format!("no option {name} is known here"))),
             None => Ok(()),
@@ -267,7 +285,7 @@ mod tests {
 
     #[test]
     fn each_part_is_taken_once() {
-        let mut bucket = place("s3://genomes/a/b%2dc/?region=eu-central-1&allow-http=true");
+        let mut bucket = place("s3://genomes/a/b%2dc/?region=eu-central-1&allow-plaintext=true");
         assert_eq!(
             (bucket.scheme(), bucket.authority("a bucket").unwrap()),
             ("s3", "genomes")
@@ -277,8 +295,8 @@ mod tests {
         assert_eq!(bucket.take("region").as_deref(), Some("eu-central-1"));
         assert_eq!(bucket.take("region"), None);
         let left = bucket.clone().finish().unwrap_err();
-        assert!(left.to_string().contains("allow-http"), "{left}");
-        assert!(bucket.take_flag("allow-http").unwrap());
+        assert!(left.to_string().contains("allow-plaintext"), "{left}");
+        assert!(bucket.take_flag("allow-plaintext").unwrap());
         bucket.finish().unwrap();
         assert!(place("s3://genomes").segments().unwrap().is_empty());
     }
