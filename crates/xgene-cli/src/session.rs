@@ -170,8 +170,19 @@ impl Session {
         Ok(Arc::new(keys))
     }
 
-    /// A store of the owner of `keys` over backends of the command line.
+    /// A store of the owner of `keys` over backends of the command line, in which nothing of earlier
+    /// runs is left to do.
     pub(crate) async fn store(
+        &self,
+        keys: Arc<OwnerKeys>,
+        backends: &Backends,
+        pad: Pad,
+    ) -> Result<Store, Failure> {
+        self.recovered(self.unrecovered(keys, backends, pad)?).await
+    }
+
+    /// The same store as earlier runs left it.
+    pub(crate) fn unrecovered(
         &self,
         keys: Arc<OwnerKeys>,
         backends: &Backends,
@@ -212,7 +223,7 @@ impl Session {
             .device(self.home.device(&*self.entropy)?)
             .chunk_len(chunk_len)
             .padding(padding(pad));
-        self.recovered(builder.build()?).await
+        Ok(builder.build()?)
     }
 
     /// Label and URL of each backend that the command line means.

@@ -70,8 +70,8 @@ pub use store::{
     GcAction, GcOptions, GcReport, GcStep, GetOptions, GetReport, Guard, Happy, Health,
     IfItAnswers, Listed, Listing, Member, MemberState, Metadata, MetadataFault, MigrateOptions,
     MigrateReport, Objects, OldShare, OldShares, OnCommit, PutOptions, Receipt, Recovered,
-    RecoveryReport, RefreshOptions, RefreshReport, RekeyReport, RenewReport, RepairOptions,
+    RecoveryReport, RefreshOptions, RefreshReport, RekeyReport, Remedy, RenewReport, RepairOptions,
     RepairReport, RepairedShare, ResolveReport, Resumption, SalvageReport, ShareSource, Store,
-    StoreBuilder, Subset, UnknownMakers, Unlisted, nothing_more,
+    StoreBuilder, Subset, Unfinished, UnknownMakers, Unlisted, nothing_more,
 };
 pub use xorida_core::{AccessStructure, Mode, Padding};

@@ -58,7 +58,7 @@ pub use get::{GetOptions, GetReport, Guard, always};
 pub use list::{Listed, Listing, Objects, Unlisted};
 pub use migrate::{MigrateOptions, MigrateReport};
 pub use put::{Happy, OnCommit, PutOptions, Receipt, Resumption, nothing_more};
-pub use recover::{Recovered, RecoveryReport};
+pub use recover::{Recovered, RecoveryReport, Remedy, Unfinished};
 pub use refresh::{OldShare, OldShares, RefreshOptions, RefreshReport};
 pub use rekey::RekeyReport;
 pub use relocate::ShareSource;

@@ -203,6 +203,16 @@ pub(crate) struct Recover {
     /// Write each manifest to this folder, as ID.xgm; nothing is replaced
     #[arg(long, value_name = "DIR", requires = "scan")]
     pub(crate) out: Option<PathBuf>,
+    /// Show what earlier runs left, and end nothing; with --scan, write nothing either
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Recover {
+    /// Whether anything is changed.
+    pub(crate) const fn effects(&self) -> Effects {
+        effects(self.dry_run)
+    }
 }
 
 /// `xgene store backend`.

@@ -51,7 +51,56 @@ pub struct RecoveryReport {
     pub resumable: Vec<ObjectId>,
 }
 
+/// An operation that stopped, and what recovery is to do with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unfinished {
+    /// Its object.
+    pub object: ObjectId,
+    /// What comes next.
+    pub remedy: Remedy,
+}
+
+/// What recovery does with an operation that stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Nobody can have seen it: its traces go.
+    Undo,
+    /// Somebody may have seen it: it is brought to its end, unless the object went on from another.
+    Finish,
+    /// It waits a day for the put to go on.
+    Wait,
+    /// It is done but for shares that are kept for readers a while.
+    Keep,
+}
+
 impl Store {
+    /// What [`Store::recover`] would find; nothing is changed, and no backend is asked.
+    ///
+    /// # Errors
+    /// When the journal or one of its entries cannot be read.
+    pub fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
+        let Some(journal) = &self.journal else {
+            return Ok(Vec::new());
+        };
+        let unfinished = |entry: Result<Entry, Error>| {
+            let entry = entry?;
+            let remedy = if self.is_kept(&entry) {
+                Remedy::Keep
+            } else if self.is_resumable(&entry)? {
+                Remedy::Wait
+            } else if entry.phase.manifest().is_some() {
+                Remedy::Finish
+            } else {
+                Remedy::Undo
+            };
+            let object = entry.intent.object_id;
+            Ok(Unfinished { object, remedy })
+        };
+        journal.abandoned()?.into_iter().map(unfinished).collect()
+    }
+
     /// Ends what earlier runs left unfinished; safe to call at any time, by several processes.
     ///
     /// `on_finished` is called with a manifest, and with its note when the caller's last step was not

@@ -1,7 +1,7 @@
 //! A stop at every effect of a put and of a delete, clean recovery, and a fault during recovery.
 
 use xstore::testing::Fault;
-use xstore::{Freshness, PutOptions};
+use xstore::{Freshness, PutOptions, Recovered, Remedy};
 
 use crate::world::{CHUNK, World, get, payload};
 
@@ -38,6 +38,12 @@ async fn expect_all_or_nothing(world: &World, data: &[u8], acknowledged: bool, w
     }
 }
 
+/// What recovery would do.
+fn remedies(world: &World) -> Vec<Remedy> {
+    let unfinished = world.store().unfinished().unwrap();
+    unfinished.iter().map(|one| one.remedy).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_put_stopped_at_any_effect_is_all_or_nothing() {
     let data = payload(300 * CHUNK, 1);
@@ -46,8 +52,16 @@ async fn a_put_stopped_at_any_effect_is_all_or_nothing() {
         for stop in 0.. {
             let world = World::new(2, 3);
             let (acknowledged, stopped) = stopped_put(&world, &data, at, stop).await;
+            let foretold = remedies(&world);
+            assert_eq!(remedies(&world), foretold, "to ask changes nothing");
             let report = world.store().recover(|_, _| Ok(())).await.unwrap();
             assert!(report.postponed.is_empty(), "{:?}", report.postponed);
+            let done = report.recovered.iter().map(|recovered| match recovered {
+                Recovered::Undone => Remedy::Undo,
+                Recovered::Finished { .. } => Remedy::Finish,
+            });
+            assert_eq!(foretold, done.collect::<Vec<_>>());
+            assert_eq!(remedies(&world), []);
             expect_all_or_nothing(
                 &world,
                 &data,

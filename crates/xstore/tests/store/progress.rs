@@ -8,8 +8,8 @@ use std::time::Duration;
 use xstore::progress::{Observer, ProgressEvent, Status};
 use xstore::testing::Fault;
 use xstore::{
-    BackendErrorKind, CheckOptions, Error, GetOptions, Manifest, PutOptions, RepairOptions, Subset,
-    nothing_more,
+    BackendErrorKind, CheckOptions, Error, GetOptions, Manifest, MigrateOptions, PutOptions,
+    RefreshOptions, RepairOptions, Subset, nothing_more,
 };
 
 use crate::world::{CHUNK, World, payload};
@@ -107,6 +107,8 @@ enum Operation {
     Get,
     Check,
     Repair,
+    Refresh,
+    Migrate,
 }
 
 impl Operation {
@@ -146,6 +148,18 @@ impl Operation {
                 options.observer = observer;
                 store.repair(manifest, &options).await.map(|_| ())
             }
+            Self::Refresh => {
+                let mut options = RefreshOptions::default();
+                options.observer = observer;
+                store.refresh(manifest, &options).await.map(|_| ())
+            }
+            Self::Migrate => {
+                let mut options = MigrateOptions::default();
+                options.observer = observer;
+                let (from, to) = ("site-0", "site-3");
+                let moved = store.migrate(manifest, from, to, &options).await;
+                moved.map(|_| ())
+            }
         }
     }
 }
@@ -159,6 +173,8 @@ async fn every_share_that_began_ends_once_whatever_happens() {
         Operation::Get,
         Operation::Check,
         Operation::Repair,
+        Operation::Refresh,
+        Operation::Migrate,
     ] {
         for number in 0.. {
             let Some(_) = fault(number, 0) else { break };
@@ -181,7 +197,7 @@ async fn every_share_that_began_ends_once_whatever_happens() {
             }
         }
     }
-    assert_eq!(cases, 176);
+    assert_eq!(cases, 264);
     assert!(shares > 200, "{shares} shares began");
 }
 

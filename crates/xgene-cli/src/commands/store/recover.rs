@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::json;
 use xstore::ids::ObjectId;
 use xstore::manifest::{Body, STATE_DELETED};
-use xstore::{Freshness, Objects, Store};
+use xstore::{Effects, Freshness, Objects, Remedy, Store, Unfinished};
 
 use crate::args::{Pad, Recover};
 use crate::codes::OK;
@@ -19,20 +19,26 @@ use crate::session::{Session, write_manifest};
 
 pub(super) async fn run(args: &Recover, session: &Session) -> Result<u8, Failure> {
     let keys = session.keys()?;
-    let store = session.store(keys, &args.backends, Pad::None).await?;
+    let preview = args.effects() == Effects::Preview;
+    let store = if preview {
+        session.unrecovered(keys, &args.backends, Pad::None)?
+    } else {
+        session.store(keys, &args.backends, Pad::None).await?
+    };
     if !args.scan {
-        session.terminal.message("summary", json!({}));
-        session.terminal.say("nothing else is left of earlier runs");
+        let unfinished = store.unfinished()?;
+        tell_unfinished(&unfinished, session);
         return Ok(OK);
     }
-    if let Some(folder) = &args.out {
+    let out = args.out.as_deref().filter(|_| !preview);
+    if let Some(folder) = out {
         std::fs::create_dir_all(folder).map_err(|error| Failure::output(folder, &error))?;
     }
     let objects = store.objects().await?;
     tell_completeness(&objects, session);
     let (total, mut failed, mut exit) = (objects.ids.len(), 0, OK);
     for object in objects.ids {
-        if let Err(failure) = one(&store, object, args.out.as_deref(), session).await {
+        if let Err(failure) = one(&store, object, out, session).await {
             let failure = failure.of(&object.to_string());
             session
                 .terminal
@@ -52,6 +58,41 @@ pub(super) async fn run(args: &Recover, session: &Session) -> Result<u8, Failure
         "{total} objects found, {failed} of them with an error"
     ));
     Ok(exit)
+}
+
+/// Says what is left of earlier runs: after they were ended, only what has to wait.
+fn tell_unfinished(unfinished: &[Unfinished], session: &Session) {
+    let each = unfinished.iter();
+    let rows =
+        each.map(|one| json!({ "object_id": one.object.to_string(), "next": words(one.remedy).0 }));
+    let rows: Vec<_> = rows.collect();
+    session
+        .terminal
+        .message("summary", json!({ "unfinished": rows }));
+    for one in unfinished {
+        let (_, sentence) = words(one.remedy);
+        session.terminal.say(&format!("{}  {sentence}", one.object));
+    }
+    if unfinished.is_empty() {
+        session.terminal.say("nothing is left of earlier runs");
+    }
+}
+
+/// A remedy for programs and for people.
+const fn words(remedy: Remedy) -> (&'static str, &'static str) {
+    match remedy {
+        Remedy::Undo => ("undo", "nobody has seen it: what it stored is removed"),
+        Remedy::Finish => (
+            "finish",
+            "somebody may have seen it: it is brought to its end",
+        ),
+        Remedy::Wait => (
+            "wait",
+            "it can go on with --resume, up to a day after it stopped",
+        ),
+        Remedy::Keep => ("keep", "done; its earlier shares stay a while for readers"),
+        _ => ("unknown", "of a kind that this program does not know"),
+    }
 }
 
 /// Says when there may be other objects.
