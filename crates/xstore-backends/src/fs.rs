@@ -18,7 +18,6 @@ use xstore::{
 mod buffers;
 mod delete;
 mod error;
-mod layout;
 mod list;
 mod read;
 mod root;
@@ -28,8 +27,9 @@ mod write;
 
 use buffers::Buffers;
 use error::FsError;
-pub use layout::ObjectPath;
 use root::Root;
+
+pub use crate::layout::ObjectPath;
 
 /// Objects below one folder.
 ///

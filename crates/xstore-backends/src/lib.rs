@@ -23,6 +23,8 @@ pub mod credential;
 pub mod fs;
 #[cfg(feature = "gcs")]
 mod gcs;
+#[cfg(feature = "fs")]
+mod layout;
 #[cfg(any(feature = "cloud", feature = "redis"))]
 mod network;
 #[cfg(any(feature = "cloud", feature = "redis", feature = "sqlite"))]

@@ -4,9 +4,9 @@ use rustix::fs::{AtFlags, unlinkat};
 use rustix::io::Errno;
 
 use super::error::FsError;
-use super::layout::ObjectPath;
 use super::root::{Folders, Root};
 use super::sync::sync_folder;
+use crate::layout::ObjectPath;
 
 pub(super) fn delete(root: &Root, paths: &[ObjectPath]) -> Result<(), FsError> {
     for path in paths {

@@ -8,8 +8,8 @@ use rustix::io::Errno;
 use xstore::{ListPage, ObjectKey};
 
 use super::error::FsError;
-use super::layout::{Entry, EntryKind};
 use super::root::{Root, open_folder};
+use crate::layout::{Entry, EntryKind};
 
 /// Most keys on one page.
 const PAGE_KEY_COUNT_MAX: usize = 1000;

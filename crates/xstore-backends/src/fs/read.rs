@@ -11,8 +11,8 @@ use xstore::ObjectMeta;
 
 use super::buffers::Buffers;
 use super::error::FsError;
-use super::layout::ObjectPath;
 use super::root::Root;
+use crate::layout::ObjectPath;
 
 pub(super) fn head(root: &Root, path: &ObjectPath) -> Result<ObjectMeta, FsError> {
     let (_, metadata) = open_object(root, path)?;

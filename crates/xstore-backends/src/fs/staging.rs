@@ -7,8 +7,6 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock, linkat, openat, unlinkat};
 use rustix::io::Errno;
@@ -16,8 +14,7 @@ use rustix::io::Errno;
 use super::error::FsError;
 use super::root::{Root, make_folder, open_folder};
 use super::sync::sync_file;
-
-const STAGING_FOLDER: &str = ".tmp";
+use crate::layout::{STAGING_FOLDER, fresh_staging_name, is_staging_name};
 
 /// Names tried before giving up; a second is only needed when another process sweeps just then.
 const NAME_COUNT_MAX: usize = 16;
@@ -57,7 +54,7 @@ impl Staged {
     /// `None` when a sweep took the file before it was locked, or the name was taken.
     fn create_once(root: &Root) -> Result<Option<Self>, FsError> {
         let folder = make_folder(root, STAGING_FOLDER)?;
-        let name = fresh_name();
+        let name = fresh_staging_name();
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = match openat(&folder, &name, flags, Mode::RUSR | Mode::WUSR) {
@@ -118,22 +115,6 @@ fn sweep_one(folder: BorrowedFd<'_>, name: &str) {
 
 fn try_lock(file: impl AsFd) -> Result<(), Errno> {
     flock(file, FlockOperation::NonBlockingLockExclusive)
-}
-
-/// A name that no other writer uses: the exclusive create refuses it if one does after all.
-fn fresh_name() -> String {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let process = std::process::id();
-    let nanos = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos());
-    format!("{process:x}-{count:x}-{nanos:x}")
-}
-
-fn is_staging_name(name: &str) -> bool {
-    let is_hex = |part: &str| u128::from_str_radix(part, 16).is_ok();
-    name.split('-').count() == 3 && name.split('-').all(is_hex)
 }
 
 #[cfg(test)]

@@ -37,9 +37,9 @@ mod tests {
     use rustix::fs::{Dir, FileType, fstat};
     use xstore::{ObjectKey, Put};
 
-    use super::super::layout::ObjectPath;
     use super::super::root::Root;
     use super::super::{delete, write};
+    use crate::layout::ObjectPath;
 
     /// What the last sync of a file or folder saw.
     #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use rustix::io::Errno;
 use xstore::Put;
 
 use super::error::FsError;
-use super::layout::ObjectPath;
 use super::root::Root;
 use super::staging::Staged;
 use super::sync::sync_folder;
+use crate::layout::ObjectPath;
 
 /// How often folders are made again that a concurrent delete removed because they were empty.
 const ATTEMPT_COUNT_MAX: usize = 1000;

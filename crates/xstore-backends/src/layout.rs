@@ -4,8 +4,17 @@
 //! which both may be objects. File systems end names at 255 bytes, so a longer segment is cut: its
 //! pieces but the last are folders with `+` behind the piece. The names used are the pieces of a
 //! key and these two suffixes only, so no key can name `..`, `.tmp` or anything outside.
+//!
+//! Objects that are not whole yet lie in the folder `.tmp`, under names that tell them from anything
+//! that somebody else put there.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use xstore::ObjectKey;
+
+/// Folder of the root, which no key can name.
+pub(crate) const STAGING_FOLDER: &str = ".tmp";
 
 /// Length at which segments are cut; with a suffix it stays below the 255 bytes of file systems.
 const PIECE_LEN_BYTES: usize = 200;
@@ -54,13 +63,13 @@ impl ObjectPath {
 /// The order of entries is the order of the keys below them: the key `a`, then those that start
 /// with `a/`, then the longer names that start with `a`.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     piece: String,
     kind: EntryKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum EntryKind {
+pub(crate) enum EntryKind {
     /// A file: the object whose key ends here.
     Object,
     /// A folder: the segment ends here.
@@ -71,7 +80,7 @@ pub(super) enum EntryKind {
 
 impl Entry {
     /// `None` for names that [`ObjectPath::new`] never makes.
-    pub(super) fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         let (piece, kind) = if let Some(piece) = name.strip_suffix(OBJECT_SUFFIX) {
             (piece, EntryKind::Object)
         } else if let Some(piece) = name.strip_suffix(CONTINUED_SUFFIX) {
@@ -91,7 +100,7 @@ impl Entry {
     }
 
     /// The one entry below which all keys are that go on with `segment` and a `/`; `None` when none do.
-    pub(super) fn leading_to(segment: &str) -> Option<Self> {
+    pub(crate) fn leading_to(segment: &str) -> Option<Self> {
         let (piece, kind) = match segment.get(..PIECE_LEN_BYTES) {
             Some(piece) if piece.len() < segment.len() => (piece, EntryKind::Continued),
             _ => (segment, EntryKind::Segment),
@@ -102,12 +111,12 @@ impl Entry {
         })
     }
 
-    pub(super) const fn kind(&self) -> EntryKind {
+    pub(crate) const fn kind(&self) -> EntryKind {
         self.kind
     }
 
     /// Name in the file system.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let suffix = match self.kind {
             EntryKind::Object => OBJECT_SUFFIX,
             EntryKind::Segment => "",
@@ -118,13 +127,29 @@ impl Entry {
 
     /// The key, or the common start of the keys below, when the keys of this folder start with
     /// `base`.
-    pub(super) fn key_text(&self, base: &str) -> String {
+    pub(crate) fn key_text(&self, base: &str) -> String {
         let end = match self.kind {
             EntryKind::Segment => "/",
             EntryKind::Object | EntryKind::Continued => "",
         };
         [base, &self.piece, end].concat()
     }
+}
+
+/// A name that no other writer uses: the exclusive create refuses it if one does after all.
+pub(crate) fn fresh_staging_name() -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let process = std::process::id();
+    let nanos = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos());
+    format!("{process:x}-{count:x}-{nanos:x}")
+}
+
+pub(crate) fn is_staging_name(name: &str) -> bool {
+    let is_hex = |part: &str| u128::from_str_radix(part, 16).is_ok();
+    name.split('-').count() == 3 && name.split('-').all(is_hex)
 }
 
 #[cfg(test)]
@@ -199,6 +224,16 @@ mod tests {
             &format!("{long}+"),
         ] {
             assert_eq!(Entry::parse(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn fresh_names_differ_and_are_known_again() {
+        let (one, two) = (fresh_staging_name(), fresh_staging_name());
+        assert_ne!(one, two);
+        assert!(is_staging_name(&one) && is_staging_name(&two));
+        for name in ["notes", "1-2", "1-2-x", "1-2-3-4", "--"] {
+            assert!(!is_staging_name(name), "{name}");
         }
     }
 
