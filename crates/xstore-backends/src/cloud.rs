@@ -8,7 +8,6 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -26,15 +25,17 @@ use crate::url::ConnectError;
 
 pub mod answers;
 mod refusal;
+mod session;
 mod setup;
 mod tap;
 
 use answers::{Means, Provider};
 use refusal::Refusal;
 pub(crate) use refusal::{malformed, refused, unusable};
+use session::Session;
 pub(crate) use setup::{Remote, client_options, no_retries};
 pub(crate) use tap::TapConnector;
-use tap::{Kept, Seen, watched};
+use tap::{Kept, Seen};
 
 /// Deletions under way at once.
 const DELETIONS: usize = 8;
@@ -77,18 +78,12 @@ pub(crate) async fn page_of(
     Ok((names, page.page_token))
 }
 
-/// Makes a client from what the source says now.
-type Connect<C> = dyn Fn(&Source) -> Result<C, ConnectError> + Send + Sync;
-
 /// Objects of one bucket or container, below one prefix.
 pub(crate) struct Cloud<C> {
     id: String,
-    provider: Provider,
+    session: Session<C>,
     /// With a slash at the end, or empty.
     prefix: String,
-    source: Source,
-    connect: Arc<Connect<C>>,
-    client: RwLock<Arc<C>>,
     /// Place in [`TOLD`].
     told: AtomicU8,
 }
@@ -110,67 +105,17 @@ impl<C: Client> Cloud<C> {
         source: &Source,
         connect: impl Fn(&Source) -> Result<C, ConnectError> + Send + Sync + 'static,
     ) -> Result<Self, ConnectError> {
-        let client = connect(source)?;
         let slash = if prefix.is_empty() { "" } else { "/" };
         Ok(Self {
             id: id.to_owned(),
-            provider,
+            session: Session::new(provider, source, connect)?,
             prefix: format!("{prefix}{slash}"),
-            source: source.clone(),
-            connect: Arc::new(connect),
-            client: RwLock::new(Arc::new(client)),
             told: AtomicU8::new(0),
         })
     }
 
     fn path(&self, key: &ObjectKey) -> Path {
         Path::from(format!("{}{key}", self.prefix))
-    }
-
-    fn client(&self) -> Arc<C> {
-        Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Asks, and once more with new credentials when those that we have are refused and their source
-    /// may know newer ones.
-    async fn ask<T, F>(&self, call: impl Fn(Arc<C>) -> F) -> Result<(T, Option<Seen>), Refusal>
-    where
-        F: Future<Output = object_store::Result<T>>,
-    {
-        let client = self.client();
-        let refusal = match self.ask_once(call(Arc::clone(&client))).await {
-            Err(refusal) if refusal.is_of_credentials() && self.source.may_change() => refusal,
-            outcome => return outcome,
-        };
-        match self.renewed(&client).await {
-            Some(client) => self.ask_once(call(client)).await,
-            None => Err(refusal),
-        }
-    }
-
-    async fn ask_once<T>(
-        &self,
-        call: impl Future<Output = object_store::Result<T>>,
-    ) -> Result<(T, Option<Seen>), Refusal> {
-        let (outcome, seen) = watched(call).await;
-        match outcome {
-            Ok(value) => Ok((value, seen)),
-            Err(error) => Err(Refusal::new(self.provider, &error, seen)),
-        }
-    }
-
-    /// A client made anew in place of `old`, unless another call has done so meanwhile. One that
-    /// cannot be made leaves the old one, whose refusal says more.
-    async fn renewed(&self, old: &Arc<C>) -> Option<Arc<C>> {
-        let now = self.client();
-        if !Arc::ptr_eq(&now, old) {
-            return Some(now);
-        }
-        let (connect, source) = (Arc::clone(&self.connect), self.source.clone());
-        let made = tokio::task::spawn_blocking(move || connect(&source)).await;
-        let made = Arc::new(made.ok()?.ok()?);
-        *self.client.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&made);
-        Some(made)
     }
 
     /// Reads what `range` says, all of it when there is none; `None` where the object ends before.
@@ -180,7 +125,7 @@ impl<C: Client> Cloud<C> {
         range: Option<GetRange>,
     ) -> Result<Option<Bytes>, Refusal> {
         let path = self.path(key);
-        let read = self.ask(|client| {
+        let read = self.session.ask(|client| {
             let (path, options) = (path.clone(), GetOptions::new().with_range(range.clone()));
             async move { collect(client.objects().get_opts(&path, options).await?).await }
         });
@@ -192,7 +137,7 @@ impl<C: Client> Cloud<C> {
     }
 
     async fn delete_one(&self, path: Path) -> Result<(), Refusal> {
-        let deleted = self.ask(|client| {
+        let deleted = self.session.ask(|client| {
             let path = path.clone();
             async move { client.delete(&path).await }
         });
@@ -278,7 +223,7 @@ impl<C: Client> StorageBackend for Cloud<C> {
 
     async fn put_new(&self, key: &ObjectKey, bytes: Bytes) -> Result<Put, BackendError> {
         let path = self.path(key);
-        let put = self.ask(|client| {
+        let put = self.session.ask(|client| {
             let (path, payload) = (path.clone(), bytes.clone().into());
             let options = PutOptions::from(PutMode::Create);
             async move { client.objects().put_opts(&path, payload, options).await }
@@ -309,7 +254,7 @@ impl<C: Client> StorageBackend for Cloud<C> {
 
     async fn head(&self, key: &ObjectKey) -> Result<ObjectMeta, BackendError> {
         let path = self.path(key);
-        let head = self.ask(|client| {
+        let head = self.session.ask(|client| {
             let (path, options) = (path.clone(), GetOptions::new().with_head(true));
             async move { client.objects().get_opts(&path, options).await }
         });
@@ -339,7 +284,7 @@ impl<C: Client> StorageBackend for Cloud<C> {
             });
         }
         let prefix = format!("{}{prefix}", self.prefix);
-        let listed = self.ask(|client| {
+        let listed = self.session.ask(|client| {
             let (prefix, token) = (prefix.clone(), cursor.map(str::to_owned));
             async move { client.page(&prefix, token).await }
         });
@@ -364,6 +309,7 @@ impl<C: Client> StorageBackend for Cloud<C> {
 
     async fn erasure(&self) -> Result<Erasure, BackendError> {
         let asked = self
+            .session
             .ask(|client| async move { client.erasure().await })
             .await;
         let (told, _) = asked.map_err(|refusal| refusal.of_backend(&self.id))?;
@@ -376,7 +322,7 @@ impl<C> fmt::Debug for Cloud<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cloud")
             .field("id", &self.id)
-            .field("provider", &self.provider)
+            .field("session", &self.session)
             .finish_non_exhaustive()
     }
 }
