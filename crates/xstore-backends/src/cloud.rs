@@ -30,9 +30,10 @@ mod setup;
 mod tap;
 
 use answers::{Means, Provider};
-use refusal::Refusal;
-pub(crate) use refusal::{malformed, refused, unusable};
-use session::Session;
+pub(crate) use refusal::{Refusal, malformed, refused, unusable};
+pub(crate) use session::Session;
+#[cfg(feature = "webdav")]
+pub(crate) use setup::Endpoint;
 pub(crate) use setup::{Remote, client_options, no_retries};
 pub(crate) use tap::TapConnector;
 use tap::{Kept, Seen};

@@ -12,18 +12,31 @@
 //! | `gcs` | `gcs` | `gs://bucket/prefix` | yes | yes |
 //! | `redis` | `redis` | `redis://host:port/database`, `rediss` for TLS | yes | no |
 //! | `sqlite` | `sqlite` | `sqlite:///absolute/file.db` | yes | yes |
+//! | `webdav` | `webdav` | `webdav+https://host/path` | yes | no |
 //! | none | [`xstore::memory`] | `memory:` | yes | no |
 
 #[cfg(feature = "azure")]
 mod azure;
 #[cfg(feature = "cloud")]
+#[cfg_attr(
+    not(any(feature = "s3", feature = "azure", feature = "gcs")),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "WebDAV alone takes no more than its HTTP"
+    )
+)]
 pub mod cloud;
 pub mod credential;
 #[cfg(feature = "fs")]
 pub mod fs;
 #[cfg(feature = "gcs")]
 mod gcs;
-#[cfg(feature = "fs")]
+#[cfg(any(feature = "fs", feature = "webdav"))]
+#[cfg_attr(
+    not(feature = "fs"),
+    expect(unreachable_pub, reason = "`fs` shows the path of an object")
+)]
 mod layout;
 #[cfg(any(feature = "cloud", feature = "redis"))]
 mod network;
@@ -35,7 +48,11 @@ mod redis;
 mod s3;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "webdav")]
+mod tree;
 pub mod url;
+#[cfg(feature = "webdav")]
+mod webdav;
 
 pub use credential::Source;
 pub use url::{ConnectError, Place, connect};

@@ -12,6 +12,8 @@ use crate::credential::Source;
 
 mod place;
 
+#[cfg(feature = "webdav")]
+pub(crate) use place::percent_decode;
 pub use place::{Place, Reason};
 
 /// Connects to the backend at `url` and labels it `id`; `source` says who asks.
@@ -27,6 +29,8 @@ pub use place::{Place, Reason};
 /// | `gs://bucket/prefix` | `gcs` | `endpoint`, `allow-plaintext` |
 /// | `redis://host:port/database`, `rediss` for TLS | `redis` | `prefix`, `allow-plaintext` |
 /// | `sqlite:///absolute/file.db` | `sqlite` | none; the file must exist, and may be empty |
+/// | `webdav+https://host/path` | `webdav` | none; the folder must exist |
+/// | `webdav+http://host/path` | `webdav` | `allow-plaintext` |
 /// | `memory:` | none | none; forgets everything when it is dropped |
 ///
 /// `%` and two hexadecimal digits stand for one byte of a path or an option (RFC 3986, section 2.1).
@@ -54,6 +58,10 @@ impl Place {
             "az" => &[("AZURE_STORAGE_ACCOUNT_KEY", "c3RyYW5nZXI=")],
             "gs" => &[("GOOGLE_BEARER_TOKEN", "stranger")],
             "redis" | "rediss" => &[("REDIS_PASSWORD", "stranger")],
+            "webdav+https" | "webdav+http" => &[
+                ("WEBDAV_USERNAME", "stranger"),
+                ("WEBDAV_PASSWORD", "stranger"),
+            ],
             _ => return None,
         };
         Some(Source::Fixed(variables.iter().copied().collect()))
@@ -91,6 +99,10 @@ impl Place {
                 let path = self.absolute_path()?;
                 Ok(Arc::new(crate::sqlite::SqliteBackend::open(id, &path)?))
             }
+            #[cfg(feature = "webdav")]
+            "webdav+https" | "webdav+http" => {
+                Ok(Arc::new(crate::webdav::connect(id, self, source)?))
+            }
             other => {
                 // Whoever asks, where there is nobody to ask.
                 let _ = source;
@@ -110,6 +122,7 @@ fn known_schemes() -> String {
         ("redis", cfg!(feature = "redis")),
         ("rediss", cfg!(feature = "redis")),
         ("sqlite", cfg!(feature = "sqlite")),
+        ("webdav+https", cfg!(feature = "webdav")),
         ("memory", true),
     ]
     .into_iter()

@@ -17,6 +17,8 @@ pub enum Provider {
     Azure,
     /// Google Cloud Storage.
     Gcs,
+    /// A WebDAV server.
+    WebDav,
 }
 
 impl Provider {
@@ -27,6 +29,7 @@ impl Provider {
             Self::S3 => "S3",
             Self::Azure => "Azure Blob Storage",
             Self::Gcs => "Google Cloud Storage",
+            Self::WebDav => "WebDAV",
         }
     }
 }
@@ -105,6 +108,7 @@ const fn row(
 const S3: Option<Provider> = Some(Provider::S3);
 const AZ: Option<Provider> = Some(Provider::Azure);
 const GS: Option<Provider> = Some(Provider::Gcs);
+const DAV: Option<Provider> = Some(Provider::WebDav);
 const ANY: Option<Provider> = None;
 
 const AUTH: Means = Means::Trouble(BackendErrorKind::AuthFailed);
@@ -117,7 +121,8 @@ const DOWN: Means = Means::Trouble(BackendErrorKind::Unavailable);
 ///
 /// Sources: "Error responses" of the Amazon S3 API reference, "Blob Storage error codes" and "Common
 /// REST API error codes" of the Azure Storage reference, "HTTP status and error codes" of the Cloud
-/// Storage XML and JSON API references, RFC 9110 section 15, RFC 6749 section 5.2.
+/// Storage XML and JSON API references, RFC 9110 section 15, RFC 6749 section 5.2, RFC 4918 sections 9
+/// and 11.
 pub const ROWS: &[Row] = &[
     row(S3, 301, "", DOWN, "the bucket lies in another region"),
     row(
@@ -489,6 +494,16 @@ pub const ROWS: &[Row] = &[
         DOWN,
         "another request for this name is under way",
     ),
+    row(DAV, 405, "", DOWN, "the server does no WebDAV there"),
+    row(
+        DAV,
+        409,
+        "",
+        Means::Absent,
+        "a folder on the path is missing",
+    ),
+    row(DAV, 423, "", DOWN, "somebody has locked it"),
+    row(DAV, 501, "", DOWN, "the server does no WebDAV"),
     row(ANY, 304, "", Means::Taken, "an object has this name"),
     row(
         ANY,

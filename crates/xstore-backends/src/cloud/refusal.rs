@@ -16,7 +16,7 @@ use crate::url::ConnectError;
 
 /// The source of a [`BackendError`].
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     provider: Provider,
     means: Means,
     retry_after: Option<Duration>,
@@ -77,7 +77,7 @@ impl Refusal {
     }
 
     /// What follows from it.
-    pub(super) const fn means(&self) -> Means {
+    pub(crate) const fn means(&self) -> Means {
         self.means
     }
 
@@ -91,13 +91,19 @@ impl Refusal {
         matches!(&self.cause, Cause::Broken(_))
     }
 
+    /// Whether the answer had this status.
+    #[cfg(feature = "webdav")]
+    pub(crate) const fn has_status(&self, wanted: u16) -> bool {
+        matches!(&self.cause, Cause::Answer { status, .. } if *status == wanted)
+    }
+
     /// Whether the provider gave no code of its own.
     pub(super) const fn is_wordless(&self) -> bool {
         matches!(&self.cause, Cause::Answer { code, .. } if code.is_empty())
     }
 
     /// The same as an answer of the backend labelled `id`.
-    pub(super) fn of_backend(self, id: &str) -> BackendError {
+    pub(crate) fn of_backend(self, id: &str) -> BackendError {
         let kind = match self.means {
             Means::Trouble(kind) => kind,
             Means::Absent => BackendErrorKind::NotFound,

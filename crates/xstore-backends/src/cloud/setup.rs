@@ -34,14 +34,19 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     /// Takes `endpoint` and `allow-plaintext`.
+    fn take(place: &mut Place) -> Result<Option<Self>, Reason> {
+        match place.take("endpoint") {
+            Some(url) => Self::at(&url, place).map(Some),
+            None => place.take_flag("allow-plaintext").map(|_| None),
+        }
+    }
+
+    /// The server at `url`; takes `allow-plaintext`.
     ///
     /// HTTP without TLS leaves this computer only on request: whoever listens reads the names of
-    /// objects, and the tokens of some providers.
-    fn take(place: &mut Place) -> Result<Option<Self>, Reason> {
+    /// objects, and the passwords and tokens of some providers.
+    pub(crate) fn at(url: &str, place: &mut Place) -> Result<Self, Reason> {
         let allowed = place.take_flag("allow-plaintext")?;
-        let Some(url) = place.take("endpoint") else {
-            return Ok(None);
-        };
         let (scheme, rest) = url.split_once("://").unwrap_or(("", ""));
         let host = rest.split('/').next().unwrap_or_default();
         let is_plain = match scheme {
@@ -59,10 +64,10 @@ impl Endpoint {
                          names and tokens in the clear";
             return Err(Reason::new(words));
         }
-        Ok(Some(Self {
+        Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
             is_plain,
-        }))
+        })
     }
 }
 

@@ -30,7 +30,7 @@ tokio::task_local! {
 
 /// The last thing that happened on the line during one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// An answer with this status.
     Answer {
         status: u16,
@@ -47,7 +47,7 @@ pub(super) enum Seen {
 
 /// What an answer says of bytes that were deleted or replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(crate) enum Kept {
     /// Nothing.
     Unsaid,
     /// The backend keeps earlier versions.

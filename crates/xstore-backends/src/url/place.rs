@@ -212,7 +212,7 @@ fn text(encoded: &str) -> Result<String, Reason> {
         .map_err(|_| Reason::new("what stands behind `%` is not UTF-8"))
 }
 
-fn percent_decode(text: &str) -> Result<Vec<u8>, Reason> {
+pub(crate) fn percent_decode(text: &str) -> Result<Vec<u8>, Reason> {
     let mut text = text.as_bytes();
     let mut bytes = Vec::with_capacity(text.len());
     while let [first, rest @ ..] = text {

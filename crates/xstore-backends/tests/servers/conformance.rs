@@ -74,3 +74,8 @@ async fn azurite_conforms() {
 async fn s3s_fs_conforms_as_far_as_it_can() {
     conforms("s3s_fs_conforms_as_far_as_it_can", "s3s-fs", Kind::Lax).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn webdav_conforms() {
+    conforms("webdav_conforms", "webdav", Kind::Honest).await;
+}
