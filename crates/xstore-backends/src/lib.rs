@@ -13,6 +13,7 @@
 //! | `redis` | `redis` | `redis://host:port/database`, `rediss` for TLS | yes | no |
 //! | `sqlite` | `sqlite` | `sqlite:///absolute/file.db` | yes | yes |
 //! | `webdav` | `webdav` | `webdav+https://host/path` | yes | no |
+//! | `sftp` | `sftp` | `sftp://user@host/absolute/path` | yes | yes |
 //! | none | [`xstore::memory`] | `memory:` | yes | no |
 
 #[cfg(feature = "azure")]
@@ -32,7 +33,7 @@ pub mod credential;
 pub mod fs;
 #[cfg(feature = "gcs")]
 mod gcs;
-#[cfg(any(feature = "fs", feature = "webdav"))]
+#[cfg(any(feature = "fs", feature = "webdav", feature = "sftp"))]
 #[cfg_attr(
     not(feature = "fs"),
     expect(unreachable_pub, reason = "`fs` shows the path of an object")
@@ -40,15 +41,22 @@ mod gcs;
 mod layout;
 #[cfg(any(feature = "cloud", feature = "redis"))]
 mod network;
-#[cfg(any(feature = "cloud", feature = "redis", feature = "sqlite"))]
+#[cfg(any(
+    feature = "cloud",
+    feature = "redis",
+    feature = "sftp",
+    feature = "sqlite"
+))]
 mod objects;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "s3")]
 mod s3;
+#[cfg(feature = "sftp")]
+mod sftp;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
-#[cfg(feature = "webdav")]
+#[cfg(any(feature = "webdav", feature = "sftp"))]
 mod tree;
 pub mod url;
 #[cfg(feature = "webdav")]

@@ -31,6 +31,7 @@ pub use place::{Place, Reason};
 /// | `sqlite:///absolute/file.db` | `sqlite` | none; the file must exist, and may be empty |
 /// | `webdav+https://host/path` | `webdav` | none; the folder must exist |
 /// | `webdav+http://host/path` | `webdav` | `allow-plaintext` |
+/// | `sftp://user@host:port/absolute/path` | `sftp` | none; the folder must exist, and `ssh` be installed |
 /// | `memory:` | none | none; forgets everything when it is dropped |
 ///
 /// `%` and two hexadecimal digits stand for one byte of a path or an option (RFC 3986, section 2.1).
@@ -47,7 +48,8 @@ pub fn connect(
 
 impl Place {
     /// Credentials that no provider gave to anybody, to see that they are refused; `None` where
-    /// nobody has to say who asks.
+    /// nobody has to say who asks, and for SFTP: what is said there says also which servers are known,
+    /// so that a stranger would turn away before the server could refuse.
     #[must_use]
     pub fn stranger(&self) -> Option<Source> {
         let variables: &[(&str, &str)] = match self.scheme() {
@@ -99,6 +101,8 @@ impl Place {
                 let path = self.absolute_path()?;
                 Ok(Arc::new(crate::sqlite::SqliteBackend::open(id, &path)?))
             }
+            #[cfg(feature = "sftp")]
+            "sftp" => Ok(Arc::new(crate::sftp::connect(id, self, source)?)),
             #[cfg(feature = "webdav")]
             "webdav+https" | "webdav+http" => {
                 Ok(Arc::new(crate::webdav::connect(id, self, source)?))
@@ -122,6 +126,7 @@ fn known_schemes() -> String {
         ("redis", cfg!(feature = "redis")),
         ("rediss", cfg!(feature = "redis")),
         ("sqlite", cfg!(feature = "sqlite")),
+        ("sftp", cfg!(feature = "sftp")),
         ("webdav+https", cfg!(feature = "webdav")),
         ("memory", true),
     ]

@@ -79,3 +79,8 @@ async fn s3s_fs_conforms_as_far_as_it_can() {
 async fn webdav_conforms() {
     conforms("webdav_conforms", "webdav", Kind::Honest).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sftp_conforms() {
+    conforms("sftp_conforms", "sftp", Kind::Honest).await;
+}

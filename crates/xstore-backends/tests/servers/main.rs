@@ -1,6 +1,12 @@
 //! Backends against servers: real ones where `cargo xtask servers up` has started them, and for Google
 //! Cloud Storage our own strict stand-in, since no honest server of it is to be had.
-#![cfg(all(feature = "s3", feature = "azure", feature = "gcs", feature = "webdav"))]
+#![cfg(all(
+    feature = "s3",
+    feature = "azure",
+    feature = "gcs",
+    feature = "webdav",
+    feature = "sftp"
+))]
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that cannot go on fails its test"
@@ -9,5 +15,6 @@
 mod conformance;
 mod erasure;
 mod renewal;
+mod sftp;
 mod silence;
 mod world;

@@ -31,3 +31,10 @@ async fn a_silent_webdav_server_ends_in_timeout() {
     let url = format!("webdav+http://{}/shares", silent.address());
     ends_in_timeout(&url, &Source::default()).await;
 }
+
+#[tokio::test]
+async fn a_silent_sftp_server_ends_in_timeout() {
+    let silent = Silent::start().await.unwrap();
+    let url = format!("sftp://nobody@{}/shares", silent.address());
+    ends_in_timeout(&url, &Source::default()).await;
+}

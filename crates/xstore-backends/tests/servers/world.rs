@@ -1,8 +1,10 @@
 //! A server, and how a backend gets to it.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::sync::Arc;
 
+use tempfile::TempDir;
 use xstore::StorageBackend;
 use xstore_backends::credential::Variables;
 use xstore_backends::{Place, Source};
@@ -13,9 +15,11 @@ use xstore_testkit::servers;
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) url: String,
-    env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
     /// Ours stops when it is dropped.
     pub(crate) fake: Option<Fake>,
+    /// For keys of strangers.
+    folder: TempDir,
 }
 
 /// Bucket of the stand-in.
@@ -32,6 +36,7 @@ impl Server {
             url: server.url,
             env: server.env,
             fake: None,
+            folder: tempfile::tempdir().unwrap(),
         })
     }
 
@@ -49,6 +54,7 @@ impl Server {
             url: format!("gs://{BUCKET}/shares?endpoint={}", fake.base_url()),
             env: [key].into(),
             fake: Some(fake),
+            folder: tempfile::tempdir().unwrap(),
         }
     }
 
@@ -70,7 +76,30 @@ impl Server {
 
     /// Asked with credentials that were given to nobody.
     pub(crate) fn stranger(&self) -> Arc<dyn StorageBackend> {
-        let source = Place::parse(&self.url).unwrap().stranger().unwrap();
+        let source = Place::parse(&self.url).unwrap().stranger();
+        let source = source.unwrap_or_else(|| self.with("SFTP_KEY", &self.new_key()));
         self.backend_of(&source)
+    }
+
+    /// The credentials with another value for one of them.
+    pub(crate) fn with(&self, name: &str, value: &str) -> Source {
+        let mut env = self.env.clone();
+        env.insert(name.to_owned(), value.to_owned());
+        Source::Fixed(env.into_iter().collect())
+    }
+
+    /// The folder in the URL of a server that keeps its files on this computer.
+    pub(crate) fn folder(&self) -> &str {
+        let (_, place) = self.url.split_once("://").unwrap();
+        &place[place.find('/').unwrap()..]
+    }
+
+    /// The path of a private key that no server knows.
+    pub(crate) fn new_key(&self) -> String {
+        let path = self.folder.path().join("key").display().to_string();
+        let mut command = Command::new("ssh-keygen");
+        let made = command.args(["-q", "-t", "ed25519", "-N", "", "-f", &path]);
+        assert!(made.status().unwrap().success());
+        path
     }
 }
