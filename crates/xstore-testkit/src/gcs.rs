@@ -39,6 +39,7 @@ use bucket::Bucket;
 use service::State;
 
 use crate::listener::{Listener, serve_http};
+use crate::servers::Server;
 
 /// How the service behaves.
 #[derive(Debug, Clone)]
@@ -146,6 +147,16 @@ impl Fake {
     #[must_use]
     pub fn service_account_json(&self) -> String {
         account::key_file(account::PEM, &self.base_url(), &self.token_uri())
+    }
+
+    /// A bucket of this service, and who is let in, as it is known of the real servers.
+    #[must_use]
+    pub fn server(&self, bucket: &str) -> Server {
+        let key = "GOOGLE_SERVICE_ACCOUNT_KEY".to_owned();
+        Server {
+            url: format!("gs://{bucket}/shares?endpoint={}", self.base_url()),
+            env: [(key, self.service_account_json())].into(),
+        }
     }
 
     /// The same file with a private key that is not the account's.

@@ -17,6 +17,8 @@ mod forward;
 mod plan;
 
 use forward::Upstream;
+/// Which requests a [`Rule`] is for.
+pub use hyper::Method;
 pub use plan::{Counts, Ending, Fault, Plan, Rule};
 
 /// A running proxy, which stops when dropped.
