@@ -14,6 +14,7 @@
 
 mod conformance;
 mod erasure;
+mod proxy;
 mod renewal;
 mod sftp;
 mod silence;

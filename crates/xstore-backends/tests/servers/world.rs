@@ -9,6 +9,7 @@ use xstore::StorageBackend;
 use xstore_backends::credential::Variables;
 use xstore_backends::{Place, Source};
 use xstore_testkit::gcs::{Fake, Options};
+use xstore_testkit::proxy::{Plan, Proxy};
 use xstore_testkit::servers;
 
 /// Where a server is and who is let in.
@@ -46,13 +47,10 @@ impl Server {
         options.page_len = 100;
         let fake = Fake::start(options).await.unwrap();
         fake.create_bucket(BUCKET);
-        let key = (
-            "GOOGLE_SERVICE_ACCOUNT_KEY".to_owned(),
-            fake.service_account_json(),
-        );
+        let servers::Server { url, env, .. } = fake.server(BUCKET);
         Self {
-            url: format!("gs://{BUCKET}/shares?endpoint={}", fake.base_url()),
-            env: [key].into(),
+            url,
+            env,
             fake: Some(fake),
             folder: tempfile::tempdir().unwrap(),
         }
@@ -72,6 +70,16 @@ impl Server {
     pub(crate) fn backend_of(&self, source: &Source) -> Arc<dyn StorageBackend> {
         let place = Place::parse(&self.url).unwrap();
         place.connect("b", source).unwrap()
+    }
+
+    /// A proxy in front of it, and a backend that goes there.
+    pub(crate) async fn proxied(&self) -> (Proxy, Arc<dyn StorageBackend>) {
+        let (_, endpoint) = self.url.split_once("endpoint=").unwrap();
+        let proxy = Proxy::start(endpoint, Plan::default()).await.unwrap();
+        let url = self.url.replace(endpoint, &proxy.base_url());
+        let source = Source::Fixed(self.variables());
+        let backend = Place::parse(&url).unwrap().connect("b", &source);
+        (proxy, backend.unwrap())
     }
 
     /// Asked with credentials that were given to nobody.
