@@ -18,7 +18,7 @@ pub(crate) const DOCUMENT: Document = Document {
 const PACKAGE: &str = "xstore-backends";
 
 /// What a user may choose: nothing, one provider, what the command line has, everything.
-const SETS: [(&str, &str); 8] = [
+const SETS: [(&str, &str); 10] = [
     ("none (`memory:` only)", ""),
     ("`fs`", "fs"),
     ("`s3`", "s3"),
@@ -26,7 +26,12 @@ const SETS: [(&str, &str); 8] = [
     ("`gcs`", "gcs"),
     ("`redis`", "redis"),
     ("`sqlite`", "sqlite"),
-    ("all of them, as in `xgene`", "fs,s3,azure,gcs,redis,sqlite"),
+    ("`webdav`", "webdav"),
+    ("`sftp`", "sftp"),
+    (
+        "all of them, as in `xgene`",
+        "fs,s3,azure,gcs,redis,sqlite,webdav,sftp",
+    ),
 ];
 
 /// A library of the system, or a tool, that a user would have to install first.
