@@ -2,6 +2,7 @@
 
 use std::future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -17,6 +18,9 @@ use super::plan::{Ending, Fault, Plan, Turn};
 use crate::listener::Closed;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// Between two looks at another plan.
+const TICK: Duration = Duration::from_millis(1);
 
 const SLOW_DOWN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
     <Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>";
@@ -54,11 +58,12 @@ impl Upstream {
             body::counted(body, &self.plan, Plan::count_written)
         });
         let answer = match turn {
-            Turn::Pass => self.pass(request).await?,
-            Turn::Stopped => return Err("the plan is stopped".into()),
-            Turn::Meet(fault) => self.meet(fault, request).await?,
+            Turn::Pass => self.pass(request).await,
+            Turn::Stopped => Err("the plan is stopped".into()),
+            Turn::Meet(fault) => self.meet(fault, request).await,
         };
-        Ok(answer.map(|body| body::counted(body, &self.plan, Plan::count_read)))
+        self.plan.count_ended();
+        Ok(answer?.map(|body| body::counted(body, &self.plan, Plan::count_read)))
     }
 
     async fn meet(
@@ -69,6 +74,12 @@ impl Upstream {
         match fault {
             Fault::Delay { by } => {
                 tokio::time::sleep(by).await;
+                self.pass(request).await
+            }
+            Fault::WaitFor { plan, ended } => {
+                while plan.counts().ended < ended {
+                    tokio::time::sleep(TICK).await;
+                }
                 self.pass(request).await
             }
             Fault::Stall => silence().await,

@@ -21,6 +21,14 @@ pub enum Fault {
         /// How late, in tokio's time.
         by: Duration,
     },
+    /// The request is passed on once that many requests of another plan have ended: what happens
+    /// there is known before anything comes from here, without either being timed.
+    WaitFor {
+        /// The plan of another proxy.
+        plan: Plan,
+        /// As [`Counts::ended`] counts.
+        ended: u64,
+    },
     /// The request is accepted, not passed on and never answered; its body is not read.
     Stall,
     /// The request is not passed on, and the connection is closed.
@@ -176,15 +184,26 @@ pub struct Counts {
     pub requests: u64,
     /// The same by method.
     pub by_method: BTreeMap<String, u64>,
+    /// Requests whose answer has begun, or never will because their connection is closed; refused
+    /// connections included.
+    pub ended: u64,
     /// Bytes read of the bodies of requests.
     pub written_bytes: u64,
     /// Bytes handed out as bodies of answers.
     pub read_bytes: u64,
 }
 
-/// The faults to come and the counts so far. A clone is the same plan.
+/// The faults to come and the counts so far. A clone is the same plan, and equal to no other.
 #[derive(Debug, Clone, Default)]
 pub struct Plan(Arc<Mutex<State>>);
+
+impl PartialEq for Plan {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Plan {}
 
 #[derive(Debug, Default)]
 struct State {
@@ -252,7 +271,9 @@ impl Plan {
         let mut state = self.state();
         let number = state.counts.connections;
         state.counts.connections += 1;
-        !state.stopped && !state.refused.contains(&number)
+        let lets_in = !state.stopped && !state.refused.contains(&number);
+        state.counts.ended += u64::from(!lets_in);
+        lets_in
     }
 
     /// Counts a request.
@@ -279,6 +300,10 @@ impl Plan {
             *selected += 1;
         }
         turn
+    }
+
+    pub(super) fn count_ended(&self) {
+        self.state().counts.ended += 1;
     }
 
     pub(super) fn count_written(&self, len_bytes: usize) {

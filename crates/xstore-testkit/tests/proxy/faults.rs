@@ -250,3 +250,23 @@ async fn a_throttled_body_takes_its_time_in_both_directions() {
     assert!(start.elapsed() >= Duration::from_secs(8));
     assert_eq!(setup.seen()[1].body, "0123456789abcdef");
 }
+
+#[tokio::test]
+async fn one_proxy_waits_for_what_happens_at_another() {
+    let other = Setup::new([Rule::new(Fault::Cut).requests(1..2)]).await;
+    let plan = other.proxy.plan().clone();
+    let waiting = always(Fault::WaitFor { plan, ended: 3 }).await;
+    let waits = tokio::spawn({
+        let request = waiting.get("/o");
+        async move { request.send().await.unwrap().status() }
+    });
+    assert_eq!(body_of(&other).await, BODY);
+    assert!(other.get("/o").send().await.is_err());
+    assert!(waiting.seen().is_empty(), "two have ended");
+    other.proxy.plan().refuse_connections(0..u64::MAX);
+    // Of a client that keeps no connection.
+    let mut refused = TcpStream::connect(other.address()).await.unwrap();
+    assert!(matches!(refused.read(&mut [0]).await, Ok(0) | Err(_)));
+    assert_eq!(waits.await.unwrap(), 200);
+    assert_eq!(waiting.seen().len(), 1);
+}
