@@ -137,17 +137,18 @@ mod tests {
             calls: 0..1,
             kind: BackendErrorKind::AuthFailed,
         };
-        for (url, next) in [
-            ("file:///srv/a", BackendErrorKind::NotFound),
-            ("memory:", BackendErrorKind::Unavailable),
+        for (url, next, calls) in [
+            ("file:///srv/a", BackendErrorKind::NotFound, 2),
+            ("memory:", BackendErrorKind::AuthFailed, 1),
         ] {
             let plan = Plan::new([refused.clone()]);
-            let folder = FaultyBackend::new(MemoryBackend::new("m"), plan);
+            let folder = FaultyBackend::new(MemoryBackend::new("m"), plan.clone());
             let backend = before_at(url, folder, &[]);
             let error = backend.head(&key("a")).await.unwrap_err();
             assert_eq!(error.kind, BackendErrorKind::AuthFailed);
             let error = backend.head(&key("b")).await.unwrap_err();
             assert_eq!(error.kind, next, "{url}");
+            assert_eq!(plan.counts().calls, calls, "{url}");
         }
     }
 

@@ -132,10 +132,11 @@ impl<B: StorageBackend> Breaker<B> {
             Gate::Open { until, cause } => (cause, Some(until - now)),
             Gate::Probing { cause } => (cause, None),
         };
+        let not_asked = NotAsked { cause, wait };
         Err(BackendError::with_source(
-            BackendErrorKind::Unavailable,
+            cause.kind(),
             self.inner.id(),
-            NotAsked { cause, wait },
+            not_asked,
         ))
     }
 }
@@ -188,6 +189,14 @@ impl Drop for Probe<'_> {
 }
 
 impl Cause {
+    /// What the caller is told: what was wrong still is, as far as anybody knows.
+    const fn kind(self) -> BackendErrorKind {
+        match self {
+            Self::Silence => BackendErrorKind::Unavailable,
+            Self::Credentials => BackendErrorKind::AuthFailed,
+        }
+    }
+
     const fn told(self) -> &'static str {
         match self {
             Self::Silence => "did not answer",

@@ -113,6 +113,7 @@ async fn refused_credentials_open_it_at_once() {
     let trial = Trial::new([refusal]);
     trial.opens_after(1).await;
     let error = trial.backend.list("", None).await.unwrap_err();
+    assert_eq!(error.kind, BackendErrorKind::AuthFailed);
     let cause = error.source().unwrap().to_string();
     assert!(cause.contains("credentials"), "{cause}");
 }
