@@ -68,6 +68,7 @@ pub(crate) async fn run(args: &Get, session: &Session) -> Result<u8, Failure> {
             restored
         }
     };
+    restored.also(&found.faults);
     // A jurisdiction that nobody asked has no fault.
     restored.faults.retain(|fault| asked(&fault.backend));
     let mut line = json!({});

@@ -44,6 +44,16 @@ impl From<SalvageReport> for Restored {
 }
 
 impl Restored {
+    /// Adds what failed before the read, of backends that the read has nothing to say of.
+    pub(crate) fn also(&mut self, before: &[ShareFault]) {
+        let told = |fault: &&ShareFault| {
+            let mut faults = self.faults.iter();
+            !faults.any(|known| known.backend == fault.backend)
+        };
+        let untold: Vec<ShareFault> = before.iter().filter(told).cloned().collect();
+        self.faults.extend(untold);
+    }
+
     /// Adds to the summary of a read; ranges are half-open.
     pub(crate) fn facts(&self, line: &mut Value, output: &Output) {
         let range = |range: &Range<u64>| json!({ "start": range.start, "end": range.end });

@@ -237,24 +237,25 @@ async fn read(
     output: &Output,
     session: &Session,
 ) -> Result<u8, Failure> {
-    let manifest = match id {
-        Some(id) => &resolve::sibling(store, name, id).await?,
+    let (manifest, faults) = match id {
+        Some(id) => (resolve::sibling(store, name, id).await?, Vec::new()),
         None => {
             let found = store.find_name(name).await?;
             tell_provenance(session, &found);
-            &found.manifest.clone()
+            (found.manifest, found.faults)
         }
     };
     let mut options = GetOptions::default();
     options.observer = Some(Progress::new(session.terminal) as Arc<_>);
-    let restored: Restored = match part {
-        Part::Whole => store.get(manifest, out, &options).await?.into(),
+    let mut restored: Restored = match part {
+        Part::Whole => store.get(&manifest, out, &options).await?.into(),
         Part::Range(range) => store
-            .get_range(manifest, range, out, &options)
+            .get_range(&manifest, range, out, &options)
             .await?
             .into(),
-        Part::Good => store.salvage(manifest, out, &options).await?.into(),
+        Part::Good => store.salvage(&manifest, out, &options).await?.into(),
     };
+    restored.also(&faults);
     let mut line = json!({ "name": name });
     restored.facts(&mut line, output);
     session.terminal.message("summary", line);

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use crate::catalogue::Mark;
-use crate::error::Error;
+use crate::error::{Error, ShareFault};
 use crate::ids::{ObjectId, Prefix};
 use crate::manifest::{Body, Manifest, Provenance, STATE_DELETED};
 use crate::names;
@@ -48,6 +48,9 @@ pub struct Found {
     pub freshness: Freshness,
     /// Whether this client sees the object for the first time.
     pub first_sight: bool,
+    /// Backends with a share of it that failed meanwhile. Reading may well do without them, and then
+    /// nothing else says so.
+    pub faults: Vec<ShareFault>,
 }
 
 impl Store {
@@ -305,10 +308,15 @@ impl Store {
         };
         let body = manifest.body();
         let freshness = Freshness::of(copies.answered_of(body), body.read_quorum());
+        let holds = |label: &str| body.stored().any(|(_, at)| at.label == label);
+        let faults = copies.failures.iter();
+        let faults = faults.filter(|failure| holds(&failure.backend));
+        let faults = faults.map(ShareFault::from).collect();
         Ok(Some(Found {
             manifest,
             freshness,
             first_sight,
+            faults,
         }))
     }
 

@@ -405,17 +405,29 @@ fn nowhere(backend: String) -> ShareFault {
 }
 
 fn whole_share(location: &Location, sites: &Sites) -> ShareFault {
-    let label = location.label.clone();
-    let failure = sites
-        .failures
-        .iter()
-        .find(|failure| failure.backend == label);
-    let reason = failure.map_or(FaultReason::NotConfigured, backend_reason);
-    ShareFault {
-        backend: label,
-        segment: None,
-        chunk: None,
-        reason,
+    let label = &location.label;
+    let mut failures = sites.failures.iter();
+    let failure = failures.find(|failure| failure.backend == *label);
+    failure.map_or_else(
+        || ShareFault {
+            backend: label.clone(),
+            segment: None,
+            chunk: None,
+            reason: FaultReason::NotConfigured,
+        },
+        ShareFault::from,
+    )
+}
+
+/// A backend that failed gives none of its share.
+impl From<&BackendError> for ShareFault {
+    fn from(failure: &BackendError) -> Self {
+        Self {
+            backend: failure.backend.clone(),
+            segment: None,
+            chunk: None,
+            reason: backend_reason(failure),
+        }
     }
 }
 

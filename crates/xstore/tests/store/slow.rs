@@ -235,3 +235,35 @@ async fn what_is_good_is_saved_and_what_is_lost_is_listed() {
         .unwrap();
     assert!(!report.len_known && report.len_bytes == data.len() as u64);
 }
+
+/// It is not asked again for what others have, and nothing but the search says that it failed.
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_failed_while_the_object_was_looked_for_is_named() {
+    let data = payload(3 * CHUNK, 1);
+    for failing in 0..3 {
+        let world = World::new(2, 3);
+        world.put_named("genome", &data).await;
+        for at in 0..3 {
+            late(&world, at, FAST);
+        }
+        let refused = Fault::FailCalls {
+            calls: 0..1,
+            kind: BackendErrorKind::AuthFailed,
+        };
+        let stalled = Fault::Stall { calls: 1..u64::MAX };
+        world.plans[failing].set([refused, stalled]);
+        let store = world.store();
+        let found = store.find_name("genome").await.unwrap();
+        let named: Vec<(&str, &str)> = found
+            .faults
+            .iter()
+            .map(|fault| (&*fault.backend, fault.reason.code()))
+            .collect();
+        assert_eq!(
+            named,
+            [(&*format!("site-{failing}"), "BACKEND_AUTH_FAILED")]
+        );
+        let (restored, report) = get(&store, &found.manifest).await.unwrap();
+        assert!(restored == data && report.faults.is_empty());
+    }
+}
