@@ -14,6 +14,7 @@ use crate::args::{Demo, Get, Mode, Pad, Plan, Repair, Repairing, Resume, SharedF
 use crate::codes::OK;
 use crate::commands::{get, plan, repair, split};
 use crate::failure::Failure;
+use crate::meters::Meters;
 use crate::session::Session;
 
 const CODES: [&str; 3] = ["DE", "CA", "JP"];
@@ -143,6 +144,7 @@ impl Stage {
             home: Home::new(&folder.join("home")),
             entropy: std::sync::Arc::default(),
             transfer: session.transfer.clone(),
+            meters: Meters::default(),
         };
         Ok(Self {
             folder: folder.to_owned(),

@@ -11,6 +11,7 @@ mod commands;
 mod credentials;
 mod demo;
 mod failure;
+mod meters;
 mod progress;
 mod session;
 mod size;

@@ -20,6 +20,7 @@ use crate::backends::Book;
 use crate::commands::source::read_bounded;
 use crate::credentials;
 use crate::failure::Failure;
+use crate::meters::Meters;
 use crate::size;
 use crate::terminal::Terminal;
 
@@ -32,6 +33,8 @@ pub(crate) struct Session {
     pub(crate) entropy: Arc<CountingEntropy<OsEntropy>>,
     /// How every backend is asked.
     pub(crate) transfer: Transfer,
+    /// How often every backend is asked.
+    pub(crate) meters: Meters,
 }
 
 /// A backend to be opened.
@@ -79,6 +82,7 @@ impl Session {
             home,
             entropy: Arc::new(CountingEntropy::new(OsEntropy)),
             transfer: global.transfer.clone(),
+            meters: Meters::default(),
         }
     }
 
@@ -243,8 +247,7 @@ impl Session {
             profile: None,
         };
         let backend = self.open(&target).map_err(|unopened| unopened.failure)?;
-        let entropy = Arc::clone(&self.entropy) as _;
-        Ok(self.transfer.before(url, backend, entropy))
+        Ok(self.patient(url, backend))
     }
 
     /// The backend at `url` asked by somebody who is not let in anywhere; `None` where nobody has to
@@ -262,8 +265,14 @@ impl Session {
             return Ok(None);
         };
         let backend = place.connect(label, &source).map_err(refused)?;
+        Ok(Some(self.patient(url, backend)))
+    }
+
+    /// The backend as the options of the command line ask it, and counted.
+    fn patient(&self, url: &str, backend: Arc<dyn StorageBackend>) -> Arc<dyn StorageBackend> {
         let entropy = Arc::clone(&self.entropy) as _;
-        Ok(Some(self.transfer.before(url, backend, entropy)))
+        let metered = self.meters.before(backend);
+        self.transfer.before(url, metered, entropy)
     }
 
     fn connect_sites(&self, sites: &Sites, wanted: impl Fn(&str) -> bool) -> Connected {
@@ -283,9 +292,7 @@ impl Session {
     /// stands in for it, which needs no patience.
     fn connect(&self, connected: &mut Connected, to: &Target<'_>, domain: FailureDomain) {
         let backend: Arc<dyn StorageBackend> = match self.open(to) {
-            Ok(backend) => self
-                .transfer
-                .before(to.url, backend, Arc::clone(&self.entropy) as _),
+            Ok(backend) => self.patient(to.url, backend),
             Err(unopened) => {
                 connected.absent.push(unopened.failure);
                 Arc::new(Absent::new(unopened.answer))

@@ -144,6 +144,7 @@ async fn put(
         "version": body.version,
         "len_bytes": receipt.len_bytes,
         "stored_bytes": receipt.stored_bytes,
+        "requests": session.meters.requests(),
     });
     stored::facts(&mut line, &receipt, mend.as_deref());
     session.terminal.message("summary", line);
@@ -256,7 +257,7 @@ async fn read(
         Part::Good => store.salvage(&manifest, out, &options).await?.into(),
     };
     restored.also(&faults);
-    let mut line = json!({ "name": name });
+    let mut line = json!({ "name": name, "requests": session.meters.requests() });
     restored.facts(&mut line, output);
     session.terminal.message("summary", line);
     Ok(restored.tell(output, session))
