@@ -6,6 +6,7 @@
 
 mod backends;
 mod bad_input;
+mod clouds;
 mod consent;
 mod degraded;
 mod documents;
