@@ -16,6 +16,7 @@ mod conformance;
 mod erasure;
 mod proxy;
 mod renewal;
+mod ring;
 mod sftp;
 mod silence;
 mod world;

@@ -82,6 +82,14 @@ impl Server {
         (proxy, backend.unwrap())
     }
 
+    /// As [`Server::backend`], with a label of its own.
+    pub(crate) fn backend_called(&self, label: &str) -> Arc<dyn StorageBackend> {
+        let place = Place::parse(&self.url).unwrap();
+        place
+            .connect(label, &Source::Fixed(self.variables()))
+            .unwrap()
+    }
+
     /// Asked with credentials that were given to nobody.
     pub(crate) fn stranger(&self) -> Arc<dyn StorageBackend> {
         let source = Place::parse(&self.url).unwrap().stranger();
